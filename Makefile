@@ -1,0 +1,121 @@
+# digestd: `make help` lists what can be asked for.
+#
+# All paths are relative, so that a checkout may lie anywhere, under a name with spaces too.
+# O is the build directory; SAN=1 builds with the address and undefined-behaviour sanitizers,
+# WERROR=1 makes warnings errors (as CI does).
+
+O       ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+SAN     ?=
+WERROR  ?=
+V       ?=
+Q       := $(if $(V),,@)
+
+# ---- what is built ---------------------------------------------------------------------------
+
+ROOMS    := base store mail news plan send inbox web ctl
+PROGRAMS := digestd digestweb digestctl
+PKGS     := libcurl libpq libconfig libsystemd libmicrohttpd libcmark libxml-2.0 libcrypto \
+            jansson libutf8proc libidn2
+
+SOURCES  := $(foreach room,$(ROOMS),$(sort $(wildcard daemon/$(room)/*.c)))
+MAINS    := $(foreach program,$(PROGRAMS),$(wildcard daemon/$(program).c))
+OBJECTS  := $(SOURCES:%.c=$(O)/%.o) $(O)/gen/queries.o $(O)/gen/embedded.o
+BINARIES := $(MAINS:daemon/%.c=$(O)/%)
+
+UNIT_SRC  := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BIN  := $(UNIT_SRC:tests/unit/%.c=$(O)/tests/%)
+FUZZ_SRC  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BIN  := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/fuzz/%)
+QUERIES   := $(sort $(wildcard sql/queries/*.sql))
+EMBEDDED  := $(sort $(wildcard sql/migrations/*.sql)) \
+             $(sort $(wildcard templates/mail/*/*.mustache templates/mail/*.mustache)) \
+             $(sort $(wildcard templates/web/*)) $(sort $(wildcard templates/locale/*))
+
+# ---- how it is built -------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+        -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 -Wundef $(if $(WERROR),-Werror)
+HARDEN := -fPIE -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+SANFLAGS :=
+ifneq ($(SAN),)
+SANFLAGS := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+endif
+CFLAGS  ?= -O2 -g
+ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN) $(SANFLAGS) -D_GNU_SOURCE \
+             -Idaemon -I$(O)/gen $(PKG_CFLAGS)
+ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+
+# pkg-config is asked when something is compiled, not when make starts: `make deps` comes first.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
+
+.DEFAULT_GOAL := all
+.PHONY: help all deps deps-test demo demo-clean lab lab-stop check unit system check-long fuzz \
+        lint fmt install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+all: $(BINARIES) ## the three programs, into build/
+
+$(O)/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC    $<")
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/gen/%.o: $(O)/gen/%.c
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(O)/libdigest.a: $(OBJECTS)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $(OBJECTS)
+
+$(O)/%: $(O)/daemon/%.o $(O)/libdigest.a
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(O)/libdigest.a $(PKG_LIBS)
+
+# Named statements become C strings: a query that is misspelt or missing doesn't compile.
+$(O)/gen/queries.c $(O)/gen/queries.h &: $(QUERIES) sql/queries.awk
+	@mkdir -p $(O)/gen
+	$(Q)awk -f sql/queries.awk -v header=$(O)/gen/queries.h -v source=$(O)/gen/queries.c \
+		$(QUERIES) /dev/null
+
+# Migrations, templates and locales become a table of files inside the programs.
+$(O)/gen/embedded.c: $(EMBEDDED) daemon/base/embed.awk Makefile
+	@mkdir -p $(O)/gen
+	$(Q)printf '%s\n' $(EMBEDDED) | grep . | awk -f daemon/base/embed.awk > $@.new
+	$(Q)mv $@.new $@
+
+$(SOURCES:%.c=$(O)/%.o) $(MAINS:%.c=$(O)/%.o): | $(O)/gen/queries.h
+
+# ---- what it needs ---------------------------------------------------------------------------
+
+deps: ## install the Debian packages that are missing for building and for the demo
+	@sh tests/deps.sh build
+
+deps-test:
+	@sh tests/deps.sh build test
+
+# ---- tests -----------------------------------------------------------------------------------
+
+$(O)/tests/%: tests/unit/%.c $(O)/libdigest.a
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  TEST  $<")
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(O)/libdigest.a \
+		$(UNIT_LDFLAGS_$(*F)) $(PKG_LIBS) -lcmocka
+
+unit: $(UNIT_BIN) ## the unit tests (cmocka) of what is in O
+	@sh tests/unit/run.sh $(UNIT_BIN)
+
+system: all ## the system tests (pytest) against the programs in O
+	DIGESTD_BUILD=$(O) /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/system $(PYTEST)
+
+check: deps-test ## everything that must hold: builds, unit and system tests, with sanitizers too
+	@sh tests/check.sh
+
+clean: ## remove what was built
+	rm -rf build
+
+-include $(OBJECTS:.o=.d) $(MAINS:%.c=$(O)/%.d) $(UNIT_BIN:=.d)

@@ -1,0 +1,26 @@
+#include "base/str.h"
+
+static bool is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+struct str str_trim(struct str a)
+{
+	while (a.n && is_space(a.p[0]))
+		a = str_from(a, 1);
+	while (a.n && is_space(a.p[a.n - 1]))
+		a.n--;
+	return a;
+}
+
+bool str_cut(struct str a, char mark, struct str *ret_before, struct str *ret_rest)
+{
+	const char *at = a.n ? memchr(a.p, mark, a.n) : NULL;
+	if (!at)
+		return false;
+	size_t n = (size_t)(at - a.p);
+	*ret_before = str_head(a, n);
+	*ret_rest = str_from(a, n + 1);
+	return true;
+}
