@@ -1,0 +1,28 @@
+/*
+ * A report of mistakes for the person who has to mend them: all that were found, not only the
+ * first, a line each: "FILE:LINE: error: WORDS" (without ":LINE" for line 0). The caller owns the
+ * struct, {0} at first, and frees it with report_free().
+ *
+ * Control characters in what is told are shown as \xNN. After REPORT_MOST lines further ones are
+ * only counted. When memory runs out the counts still hold, so "errors == 0" can be trusted.
+ */
+#pragma once
+
+#include "base/buf.h"
+
+enum { REPORT_MOST = 100 };
+
+struct report {
+	struct buf text;
+	unsigned errors;
+	unsigned warnings;
+};
+
+void report_error(struct report *r, const char *file, unsigned line, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void report_warning(struct report *r, const char *file, unsigned line, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void report_log(const struct report *r); /* each line to the log */
+void report_free(struct report *r);
+
+#define _cleanup_report_ _cleanup_(report_free)
