@@ -28,9 +28,10 @@ struct mustache;
 struct mustache_name;
 
 enum {
-	MUSTACHE_NESTED = 100,    /* sections within one another in one template */
-	MUSTACHE_DEPTH = 256,     /* sections and partials within one another in rendering */
-	MUSTACHE_TEXT = 16 << 20, /* bytes of one template */
+	MUSTACHE_NESTED = 100,   /* sections within one another in one template */
+	MUSTACHE_DEPTH = 256,    /* sections and partials within one another in rendering */
+	MUSTACHE_TEXT = 4 << 20, /* bytes of one template */
+	MUSTACHE_PARTIALS = 256, /* partials that one template reaches */
 	MUSTACHE_STEPS = 10 * 1000 * 1000, /* tags and look-ups in one rendering */
 	MUSTACHE_HOLES = 100 * 1000,       /* pieces of one reduced template */
 };
