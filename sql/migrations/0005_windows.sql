@@ -1,0 +1,377 @@
+-- Sessions, and the windows that they take and settle.
+
+-- Begins a session of an engine, which thereby exists; its sessions before are dead, since the
+-- engine holds the lock on its state directory. The same engine on another machine while a session
+-- of it is alive is a copied state directory, and is refused.
+CREATE FUNCTION session_start(p_engine uuid, p_host text, p_machine text, p_session uuid, p_boot text,
+	p_version text, p_now timestamptz, OUT engine int, OUT session int)
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_engine engine%ROWTYPE;
+BEGIN
+	INSERT INTO engine (uuid, host, machine, first_seen) VALUES (p_engine, p_host, p_machine, p_now)
+		ON CONFLICT (uuid) DO NOTHING;
+	SELECT * INTO v_engine FROM engine e WHERE e.uuid = p_engine FOR UPDATE;
+	IF v_engine.retired_at IS NOT NULL THEN
+		RAISE EXCEPTION 'engine % was retired at %', p_engine, v_engine.retired_at
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			HINT = 'Its open windows were settled without it. Start with an empty state directory.';
+	END IF;
+	IF v_engine.machine <> p_machine AND EXISTS (SELECT 1 FROM session s
+			WHERE s.engine = v_engine.id AND NOT s.dead) THEN
+		RAISE EXCEPTION 'engine % is alive on %: this state directory is a copy of its', p_engine, v_engine.host
+			USING ERRCODE = 'object_in_use', HINT = 'Start with an empty state directory.';
+	END IF;
+	UPDATE engine e SET host = p_host, machine = p_machine WHERE e.id = v_engine.id;
+	UPDATE session s SET dead = true, ended_at = coalesce(s.ended_at, p_now)
+		WHERE s.engine = v_engine.id AND NOT s.dead;
+	INSERT INTO session AS s (uuid, engine, boot, version, started_at)
+		VALUES (p_session, v_engine.id, p_boot, p_version, p_now) RETURNING s.id INTO session;
+	engine := v_engine.id;
+END $$;
+
+-- What is known of one reader of an issue at this moment; why_not NULL: may be sent to.
+CREATE TYPE issue_reader AS (
+	subscriber bigint,
+	email      text,
+	address_no int,
+	name       text,
+	attrs      jsonb,
+	lang       text,
+	topics     text[],
+	zone       text,
+	token_gen  int,
+	why_not    text -- 'erased', 'suppressed', 'unsubscribed', 'moved', 'paused', 'no topic', 'expired'
+);
+
+-- Looks the readers of an issue up: the one place that says who may be sent to. Ids that a caller
+-- took first, their rows after (a join from the other side would read the whole list).
+CREATE FUNCTION issue_readers(p_issue bigint, p_ids bigint[], p_now timestamptz) RETURNS SETOF issue_reader
+LANGUAGE sql STABLE AS $$
+	SELECT m.id, p.email, p.address_no, p.name, p.attrs, CASE WHEN p.lang <> '' THEN p.lang ELSE i.lang END,
+		s.topics, s.zone, s.token_gen,
+		CASE
+		WHEN p.id IS NULL THEN 'erased'
+		WHEN p.suppressed_at IS NOT NULL THEN 'suppressed'
+		WHEN s.status IS DISTINCT FROM 'active' THEN 'unsubscribed'
+		WHEN s.edition <> i.edition THEN 'moved'
+		WHEN s.paused_until > p_now THEN 'paused'
+		WHEN NOT (i.for_all OR s.topics = '{}' OR s.topics && i.topics) THEN 'no topic'
+		WHEN i.expires_at <= p_now THEN 'expired'
+		END
+	FROM (SELECT i.list, i.edition, i.for_all, i.topics, i.expires_at, l.lang
+		FROM issue i JOIN list l ON l.id = i.list WHERE i.id = p_issue) i
+	CROSS JOIN unnest(p_ids) m (id)
+	LEFT JOIN LATERAL (SELECT * FROM subscriber WHERE subscriber.id = m.id) p ON true
+	LEFT JOIN LATERAL (SELECT * FROM subscription
+		WHERE subscription.list = i.list AND subscription.subscriber = m.id) s ON true
+$$;
+
+-- A row of a taken window: the window's own columns, then one reader. A take that moved on without
+-- finding a reader answers one row whose subscriber is NULL: ask again.
+CREATE TYPE window_reader AS (
+	issue    bigint,
+	kind     window_kind,
+	provider text,
+	reader   issue_reader,
+	tries    smallint,
+	doubts   smallint
+);
+
+-- Only a living session takes. Holds it so until the transaction ends.
+CREATE FUNCTION session_lives(p_session int) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM 1 FROM session WHERE id = p_session AND NOT dead FOR SHARE;
+	RETURN FOUND;
+END $$;
+
+CREATE FUNCTION window_open(p_session int, p_n int, p_kind window_kind, p_issue bigint, p_provider text,
+	p_members bigint[], p_now timestamptz) RETURNS void
+LANGUAGE sql AS $$
+	INSERT INTO send_window (session, n, engine, kind, issue, provider, members, size, taken_at)
+		SELECT id, p_n, engine, p_kind, p_issue, p_provider, p_members, cardinality(p_members), p_now
+		FROM session WHERE id = p_session
+$$;
+
+-- Takes the next fresh window: of the issue that was served longest ago, the lane that was; none of
+-- the providers in p_busy. Empty when there is nothing to take.
+CREATE FUNCTION window_take_fresh(p_session int, p_n int, p_limit int, p_busy text[], p_now timestamptz)
+	RETURNS SETOF window_reader
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_lane    lane%ROWTYPE;
+	v_edition int;
+	v_gen     bigint;
+	v_count   int;
+	v_last    bigint;
+	v_ids     bigint[];
+	v_readers issue_reader[];
+BEGIN
+	IF NOT session_lives(p_session) THEN
+		RETURN;
+	END IF;
+	SELECT l.* INTO v_lane
+		FROM issue i
+		CROSS JOIN LATERAL (SELECT max(taken_at) AS at FROM lane WHERE lane.issue = i.id) served
+		JOIN lane l ON l.issue = i.id
+		WHERE i.ended_at IS NULL AND i.state = 'open' AND i.expires_at > p_now
+			AND NOT l.eaten AND l.not_before <= p_now AND l.provider <> ALL (p_busy)
+		ORDER BY served.at NULLS FIRST, l.taken_at NULLS FIRST, l.not_before
+		LIMIT 1 FOR NO KEY UPDATE OF l SKIP LOCKED FOR SHARE OF i SKIP LOCKED;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	SELECT edition, gen INTO v_edition, v_gen FROM issue WHERE id = v_lane.issue;
+
+	WITH scanned AS MATERIALIZED (
+		SELECT subscriber, joined_gen, placed_gen FROM subscription
+		WHERE edition = v_edition AND zone = v_lane.zone AND provider = v_lane.provider
+			AND status = 'active' AND subscriber > v_lane.cursor
+		ORDER BY subscriber LIMIT p_limit
+	)
+	SELECT count(*), max(subscriber),
+			array_agg(subscriber ORDER BY subscriber) FILTER (WHERE joined_gen <= v_gen AND placed_gen <= v_gen)
+		INTO v_count, v_last, v_ids FROM scanned;
+	-- The cursor moves to the last row that was scanned, not to the last that was taken.
+	UPDATE lane SET cursor = coalesce(v_last, cursor), eaten = v_count < p_limit, taken_at = p_now
+		WHERE issue = v_lane.issue AND zone = v_lane.zone AND provider = v_lane.provider;
+
+	SELECT array_agg(r) INTO v_readers FROM issue_readers(v_lane.issue, v_ids, p_now) r
+		WHERE r.why_not IS NULL
+			AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.issue = v_lane.issue AND d.subscriber = r.subscriber)
+			AND NOT EXISTS (SELECT 1 FROM deferral d WHERE d.issue = v_lane.issue AND d.subscriber = r.subscriber);
+	IF v_readers IS NULL THEN
+		RETURN NEXT (v_lane.issue, 'fresh', v_lane.provider, NULL, 0, 0);
+		RETURN;
+	END IF;
+	PERFORM window_open(p_session, p_n, 'fresh', v_lane.issue, v_lane.provider,
+		(SELECT array_agg((r).subscriber) FROM unnest(v_readers) r), p_now);
+	RETURN QUERY SELECT v_lane.issue, 'fresh'::window_kind, v_lane.provider,
+		(r.subscriber, r.email, r.address_no, r.name, r.attrs, r.lang, r.topics, r.zone, r.token_gen,
+			r.why_not)::issue_reader, 0::smallint, 0::smallint
+		FROM unnest(v_readers) r;
+END $$;
+
+-- The provider groups of which an issue has deferrals that nobody holds: a loose scan.
+CREATE FUNCTION issue_deferral_providers(p_issue bigint) RETURNS SETOF text
+LANGUAGE sql STABLE AS $$
+	WITH RECURSIVE p AS (
+		SELECT min(d.provider) AS provider FROM deferral d WHERE d.issue = p_issue AND d.session IS NULL
+		UNION ALL
+		SELECT (SELECT min(d.provider) FROM deferral d
+			WHERE d.issue = p_issue AND d.session IS NULL AND d.provider > p.provider)
+		FROM p WHERE p.provider IS NOT NULL
+	)
+	SELECT provider FROM p WHERE provider IS NOT NULL
+$$;
+
+-- Takes deferrals that are due, of one issue and provider group. Who may no longer be sent to comes
+-- along with why_not set, to be recorded as skipped or expired.
+CREATE FUNCTION window_take_retry(p_session int, p_n int, p_limit int, p_busy text[], p_now timestamptz)
+	RETURNS SETOF window_reader
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_issue    bigint;
+	v_provider text;
+	v_ids      bigint[];
+BEGIN
+	IF NOT session_lives(p_session) THEN
+		RETURN;
+	END IF;
+	SELECT i.id, p.provider INTO v_issue, v_provider
+		FROM issue i
+		CROSS JOIN LATERAL issue_deferral_providers(i.id) p (provider)
+		CROSS JOIN LATERAL (SELECT due_at FROM deferral d
+			WHERE d.issue = i.id AND d.provider = p.provider AND d.session IS NULL
+				AND d.due_at <= p_now
+			ORDER BY due_at LIMIT 1) d
+		WHERE i.ended_at IS NULL AND i.state = 'open' AND p.provider <> ALL (p_busy)
+		ORDER BY d.due_at LIMIT 1;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	-- Held until the commit, so that a pause or a cancel comes before the take or after it.
+	PERFORM 1 FROM issue WHERE id = v_issue AND state = 'open' FOR SHARE SKIP LOCKED;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	WITH due AS (
+		SELECT subscriber FROM deferral
+		WHERE issue = v_issue AND provider = v_provider AND session IS NULL AND due_at <= p_now
+		ORDER BY due_at LIMIT p_limit FOR UPDATE SKIP LOCKED
+	), held AS (
+		UPDATE deferral d SET session = p_session, n = p_n FROM due
+		WHERE d.issue = v_issue AND d.subscriber = due.subscriber RETURNING d.subscriber
+	)
+	SELECT array_agg(subscriber ORDER BY subscriber) INTO v_ids FROM held;
+	IF v_ids IS NULL THEN
+		RETURN;
+	END IF;
+	PERFORM window_open(p_session, p_n, 'retry', v_issue, v_provider, v_ids, p_now);
+	RETURN QUERY SELECT * FROM window_readers(p_session, p_n, p_now);
+END $$;
+
+-- The readers of an open window as they are now, for its taker and for who settles it after a
+-- crash; with why_not when they may no longer be sent to, tries from their deferral.
+CREATE FUNCTION window_readers(p_session int, p_n int, p_now timestamptz) RETURNS SETOF window_reader
+LANGUAGE sql STABLE AS $$
+	SELECT w.issue, w.kind, w.provider,
+		(r.subscriber, r.email, r.address_no, r.name, r.attrs, r.lang, r.topics, r.zone, r.token_gen,
+			r.why_not)::issue_reader,
+		coalesce(d.tries, 0::smallint), coalesce(d.doubts, 0::smallint)
+	FROM send_window w
+	CROSS JOIN LATERAL issue_readers(w.issue, w.members, p_now) r
+	LEFT JOIN deferral d ON d.issue = w.issue AND d.subscriber = r.subscriber
+	WHERE w.session = p_session AND w.n = p_n AND w.members IS NOT NULL AND w.issue IS NOT NULL
+$$;
+
+-- The end of an issue. Of one whose lanes are eaten and that has no open window, takes those who
+-- belong to its audience but moved between its lanes; when there is none and nobody is put off, the
+-- issue is done. One past its time expires once nobody is put off any more. Answers like a take.
+CREATE FUNCTION window_take_sweep(p_session int, p_n int, p_limit int, p_busy text[], p_now timestamptz)
+	RETURNS SETOF window_reader
+LANGUAGE plpgsql AS $$
+DECLARE
+	i          issue%ROWTYPE;
+	v_provider text;
+	v_ids      bigint[];
+BEGIN
+	IF NOT session_lives(p_session) THEN
+		RETURN;
+	END IF;
+	FOR i IN
+		SELECT * FROM issue WHERE ended_at IS NULL AND state = 'open'
+			AND (expires_at <= p_now OR NOT EXISTS (SELECT 1 FROM lane l WHERE l.issue = issue.id AND NOT l.eaten))
+		ORDER BY id FOR UPDATE SKIP LOCKED
+	LOOP
+		-- Locked above, looked at here: a take that was under way is seen by this statement.
+		CONTINUE WHEN EXISTS (SELECT 1 FROM send_window w WHERE w.issue = i.id AND w.settled_at IS NULL);
+		IF i.expires_at > p_now THEN
+			CONTINUE WHEN EXISTS (SELECT 1 FROM lane l WHERE l.issue = i.id AND NOT l.eaten);
+			SELECT s.provider, array_agg(s.subscriber ORDER BY s.subscriber) INTO v_provider, v_ids
+				FROM (
+					SELECT s.provider, s.subscriber FROM subscription s
+					JOIN LATERAL issue_readers(i.id, ARRAY[s.subscriber], p_now) r ON r.why_not IS NULL
+					WHERE s.edition = i.edition AND s.status = 'active' AND s.placed_gen > i.gen
+						AND s.joined_gen <= i.gen AND s.provider <> ALL (p_busy)
+						AND NOT EXISTS (SELECT 1 FROM delivery d
+							WHERE d.issue = i.id AND d.subscriber = s.subscriber)
+						AND NOT EXISTS (SELECT 1 FROM deferral d
+							WHERE d.issue = i.id AND d.subscriber = s.subscriber)
+					ORDER BY s.provider, s.subscriber LIMIT p_limit
+				) s GROUP BY s.provider ORDER BY s.provider LIMIT 1;
+			IF v_ids IS NOT NULL THEN
+				PERFORM window_open(p_session, p_n, 'sweep', i.id, v_provider, v_ids, p_now);
+				RETURN QUERY SELECT * FROM window_readers(p_session, p_n, p_now);
+				RETURN;
+			END IF;
+			-- A busy provider's readers are still to be swept.
+			CONTINUE WHEN EXISTS (SELECT 1 FROM subscription s
+				JOIN LATERAL issue_readers(i.id, ARRAY[s.subscriber], p_now) r ON r.why_not IS NULL
+				WHERE s.edition = i.edition AND s.status = 'active' AND s.placed_gen > i.gen
+					AND s.joined_gen <= i.gen AND s.provider = ANY (p_busy)
+					AND NOT EXISTS (SELECT 1 FROM delivery d
+						WHERE d.issue = i.id AND d.subscriber = s.subscriber)
+					AND NOT EXISTS (SELECT 1 FROM deferral d
+						WHERE d.issue = i.id AND d.subscriber = s.subscriber));
+		END IF;
+		CONTINUE WHEN EXISTS (SELECT 1 FROM deferral d WHERE d.issue = i.id);
+		UPDATE issue SET ended_at = p_now, state = CASE WHEN EXISTS (SELECT 1 FROM lane l
+			WHERE l.issue = i.id AND NOT l.eaten) THEN 'expired'::issue_state ELSE 'done' END WHERE id = i.id;
+		PERFORM pg_notify('digestd', 'ended ' || i.id);
+	END LOOP;
+END $$;
+
+-- ---- settling ---------------------------------------------------------------------------------
+-- Facts are accepted from anyone at any time: nothing below asks who is alive.
+
+-- Records outcomes one by one, for when COPY met a row that doesn't fit. A second fact about the
+-- same reader makes a doubt known, or is kept as an attempt; what won't go in at all becomes an
+-- anomaly. Returns how many of those there were. Rows are delivery's columns by name.
+CREATE FUNCTION delivery_put(p_rows jsonb, p_now timestamptz) RETURNS int
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_row     jsonb;
+	v_old     delivery%ROWTYPE;
+	d         delivery%ROWTYPE;
+	v_strange int := 0;
+BEGIN
+	FOR v_row IN SELECT * FROM jsonb_array_elements(p_rows) LOOP
+		BEGIN
+			d := jsonb_populate_record(NULL::delivery, v_row);
+			INSERT INTO delivery SELECT d.* ON CONFLICT DO NOTHING;
+			CONTINUE WHEN FOUND;
+			SELECT * INTO v_old FROM delivery WHERE issue = d.issue AND subscriber = d.subscriber FOR UPDATE;
+			CONTINUE WHEN (v_old.session, v_old.n, v_old.attempt, v_old.outcome)
+				= (d.session, d.n, d.attempt, d.outcome);
+			IF v_old.outcome = 'in_doubt' AND d.outcome IN ('delivered', 'refused') THEN
+				UPDATE delivery SET at = d.at, session = d.session, n = d.n, variant = d.variant,
+						outcome = d.outcome, attempt = d.attempt, relay = d.relay, code = d.code,
+						enhanced = d.enhanced, reason = d.reason, queue_id = d.queue_id
+					WHERE issue = d.issue AND subscriber = d.subscriber;
+				d := v_old;
+			END IF;
+			INSERT INTO attempt (issue, subscriber, at, session, n, attempt, relay, code, enhanced, cause,
+					reply, queue_id)
+				VALUES (d.issue, d.subscriber, d.at, d.session, d.n, d.attempt, d.relay, d.code, d.enhanced,
+					CASE WHEN d.outcome = 'in_doubt' THEN 'in doubt' ELSE 'second fact: ' || d.outcome END,
+					d.reason, d.queue_id)
+				ON CONFLICT DO NOTHING;
+		EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+			v_strange := v_strange + 1;
+			INSERT INTO anomaly (at, kind, issue, subscriber, detail)
+				VALUES (p_now, 'outcome', NULL, NULL, jsonb_build_object('row', v_row, 'error', sqlerrm));
+		END;
+	END LOOP;
+	RETURN v_strange;
+END $$;
+
+-- The same for attempts.
+CREATE FUNCTION attempt_put(p_rows jsonb, p_now timestamptz) RETURNS int
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_row     jsonb;
+	v_strange int := 0;
+BEGIN
+	FOR v_row IN SELECT * FROM jsonb_array_elements(p_rows) LOOP
+		BEGIN
+			INSERT INTO attempt SELECT (jsonb_populate_record(NULL::attempt, v_row)).* ON CONFLICT DO NOTHING;
+		EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+			v_strange := v_strange + 1;
+			INSERT INTO anomaly (at, kind, detail)
+				VALUES (p_now, 'attempt', jsonb_build_object('row', v_row, 'error', sqlerrm));
+		END;
+	END LOOP;
+	RETURN v_strange;
+END $$;
+
+-- Puts readers off: makes their deferral or moves it on, and lets go of it. Rows are deferral's
+-- columns by name.
+CREATE FUNCTION deferral_put(p_rows jsonb) RETURNS void
+LANGUAGE sql AS $$
+	INSERT INTO deferral AS d
+		SELECT r.* FROM jsonb_populate_recordset(NULL::deferral, p_rows) r ORDER BY r.issue, r.subscriber
+		ON CONFLICT (issue, subscriber) DO UPDATE SET
+			due_at = excluded.due_at, tries = excluded.tries, doubts = excluded.doubts,
+			variant = excluded.variant, relay = excluded.relay, code = excluded.code,
+			enhanced = excluded.enhanced, cause = excluded.cause, reply = excluded.reply,
+			session = NULL, n = NULL
+$$;
+
+-- Closes a window: its members go, its counts stay; deferrals that it still holds have found their
+-- end and go with it. Settling twice changes nothing. Returns whether it was open.
+CREATE FUNCTION window_settle(p_session int, p_n int, p_delivered int, p_refused int, p_expired int,
+	p_skipped int, p_in_doubt int, p_deferred int, p_now timestamptz) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE send_window SET settled_at = p_now, members = NULL, delivered = p_delivered,
+			refused = p_refused, expired = p_expired, skipped = p_skipped, in_doubt = p_in_doubt,
+			deferred = p_deferred
+		WHERE session = p_session AND n = p_n AND settled_at IS NULL;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	DELETE FROM deferral WHERE session = p_session AND n = p_n;
+	RETURN true;
+END $$;
