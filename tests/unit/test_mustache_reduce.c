@@ -239,7 +239,7 @@ static const char *some_name(char name[32], bool dot)
 	case 0: snprintf(name, 32, "reader"); break;
 	case 1: snprintf(name, 32, "reader.%s", r); break;
 	case 2: snprintf(name, 32, "links.%s", r); break;
-	case 3: snprintf(name, 32, "%s", r); break;
+	case 3: snprintf(name, 32, below(2) ? "%s" : "%s.y", r); break;
 	case 4: snprintf(name, 32, "%s.%s", k, known[below(4)]); break;
 	case 5: snprintf(name, 32, "%s", k); break;
 	default: snprintf(name, 32, "."); break;
