@@ -106,6 +106,10 @@ $(O)/tests/%: tests/unit/%.c $(O)/libdigest.a
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(O)/libdigest.a \
 		$(UNIT_LDFLAGS_$(*F)) $(PKG_LIBS) -lcmocka
 
+# What a test with failing allocations is linked with (tests/unit/failing_alloc.h).
+WRAP_ALLOC := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+UNIT_LDFLAGS_test_mustache_alloc := $(WRAP_ALLOC)
+
 unit: $(UNIT_BIN) ## the unit tests (cmocka) of what is in O
 	@sh tests/unit/run.sh $(UNIT_BIN)
 
