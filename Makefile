@@ -31,7 +31,8 @@ FUZZ_BIN  := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/fuzz/%)
 QUERIES   := $(sort $(wildcard sql/queries/*.sql))
 EMBEDDED  := $(sort $(wildcard sql/migrations/*.sql)) \
              $(sort $(wildcard templates/mail/*/*.mustache templates/mail/*.mustache)) \
-             $(sort $(wildcard templates/web/*)) $(sort $(wildcard templates/locale/*))
+             $(sort $(wildcard templates/web/*.* templates/web/static/*)) \
+             $(sort $(wildcard templates/locale/*))
 
 # ---- how it is built -------------------------------------------------------------------------
 
