@@ -17,7 +17,7 @@ Q       := $(if $(V),,@)
 ROOMS    := base store mail news plan send inbox web ctl
 PROGRAMS := digestd digestweb digestctl
 PKGS     := libcurl libpq libconfig libsystemd libmicrohttpd libcmark libxml-2.0 libcrypto \
-            jansson libutf8proc libidn2
+            jansson libutf8proc libidn2 zlib
 
 SOURCES  := $(foreach room,$(ROOMS),$(sort $(wildcard daemon/$(room)/*.c)))
 MAINS    := $(foreach program,$(PROGRAMS),$(wildcard daemon/$(program).c))
@@ -100,6 +100,8 @@ deps-test:
 	@sh tests/deps.sh build test
 
 # ---- tests -----------------------------------------------------------------------------------
+
+UNIT_LDFLAGS_test_journal := -Wl,--wrap=fallocate,--wrap=pwrite
 
 $(O)/tests/%: tests/unit/%.c $(O)/libdigest.a
 	@mkdir -p $(@D)

@@ -1,0 +1,114 @@
+/*
+ * The journal: what an engine has handed over, known after any death of the process.
+ *
+ * A mail's `intent` is in the file before the first send call whose buffer holds any byte of its
+ * final CRLF.CRLF, its `reply` before it is acted on. So after a SIGKILL an intent without a reply
+ * is the only thing that is in doubt, and a member without an intent was certainly not sent. There
+ * is no fsync: the page cache survives the process. A power loss doesn't spare it; then the boot
+ * id in each file's head is another one, and everything without a reply is in doubt.
+ *
+ * Room for the reply is reserved with the intent, so a disk that fills up stops the handing over
+ * and never the answer. Files are "journal.1", "journal.2" ... in the state directory; each life
+ * of an engine begins a new one and removes those whose windows are all settled, once they are
+ * older than the time that they are to be kept.
+ *
+ * Layout: integers little endian. A file begins with a head of 96 bytes; then records, each
+ * length (u32, of what follows the CRC), CRC-32 (u32, of the same bytes), type (u8), fields.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "base/why.h"
+
+struct journal;
+
+/* Whose mail a record is about. Letters have issue 0 and the letter's id in `subscriber`. */
+struct journal_key {
+	int64_t issue;
+	int64_t subscriber;
+	int32_t session;
+	int32_t window;
+	int32_t attempt;
+};
+
+struct journal_intent {
+	struct journal_key key;
+	uint32_t variant;
+	int32_t address_no;
+	int32_t relay;
+	usec_t at;
+};
+
+struct journal_reply {
+	struct journal_key key;
+	int32_t relay;
+	int32_t code;  /* SMTP reply code */
+	int32_t stage; /* enum smtp_stage */
+	usec_t at;
+	struct str enhanced; /* cut to JOURNAL_TEXT in all */
+	struct str queue_id;
+	struct str text;
+};
+
+enum { JOURNAL_TEXT = 480 };
+
+/* Begins a new file in the directory. *ret is ended by journal_close(). */
+int journal_open(int dir, const char *engine, const char *boot, struct journal **ret,
+		 struct why *why);
+void journal_close(struct journal *j);
+
+/*
+ * The issue that an id stands for, once for each issue before its first intent: after a restore
+ * of the database the uid finds it again.
+ */
+int journal_issue(struct journal *j, int64_t issue, const char *uid);
+
+/* Written at once. Negative (-ENOSPC, -EIO ...): it isn't in the file; the dot must not be sent. */
+int journal_intent(struct journal *j, const struct journal_intent *intent);
+
+/* Written by the next intent or journal_flush(), which the loop calls before it sleeps. */
+int journal_reply(struct journal *j, const struct journal_reply *reply);
+
+/* The process lives and no byte of the dot was taken: the intent counts for nothing. */
+int journal_void(struct journal *j, const struct journal_key *key);
+
+/* The database has everything about this window. */
+int journal_settled(struct journal *j, int32_t session, int32_t window);
+
+/* Writes what was put off; when that fails, it is still there for the next time. */
+int journal_flush(struct journal *j);
+
+/* Removes files, other than the one that is written, last changed before `keep` ago. */
+int journal_prune(struct journal *j, usec_t keep);
+
+/* What reading the files of earlier lives calls, in the order in which they were written. */
+struct journal_reader {
+	void *user;
+	int (*issue)(void *user, int64_t issue, struct str uid);
+	int (*intent)(void *user, const struct journal_intent *intent);
+	int (*reply)(void *user, const struct journal_reply *reply);
+	int (*voided)(void *user, const struct journal_key *key);
+	int (*settled)(void *user, int32_t session, int32_t window);
+};
+
+/* What the files are worth. */
+struct journal_state {
+	bool found;     /* there was a file */
+	bool same_boot; /* every file was written since this boot */
+	bool torn; /* a record was cut or its CRC is wrong: what followed in that file is lost */
+};
+
+/*
+ * Reads the files that are there. A negative value of a callback ends it and is returned. Damage
+ * is no error; *ret_state tells it.
+ */
+int journal_replay(int dir, const char *engine, const char *boot,
+		   const struct journal_reader *reader, struct journal_state *ret_state,
+		   struct why *why);
+
+DEFINE_CLEANUP(struct journal *, journal_close);

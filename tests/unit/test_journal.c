@@ -1,0 +1,312 @@
+/* The journal: what was handed over is read back, whatever happened to the file in between. */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "send/identity.h"
+#include "send/journal.h"
+
+static const char ENGINE[] = "11111111-2222-4333-8444-555555555555";
+static const char BOOT[] = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+static const char OTHER_BOOT[] = "ffffffff-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+
+struct dir {
+	char path[64];
+	int fd;
+};
+
+static int make_dir(void **state)
+{
+	struct dir *d = calloc(1, sizeof(*d));
+	strcpy(d->path, "/tmp/test_journal.XXXXXX");
+	assert_non_null(mkdtemp(d->path));
+	d->fd = open(d->path, O_RDONLY | O_DIRECTORY);
+	*state = d;
+	return 0;
+}
+
+static int remove_dir(void **state)
+{
+	struct dir *d = *state;
+	char command[128];
+	snprintf(command, sizeof(command), "rm -rf %s", d->path);
+	assert_int_equal(system(command), 0);
+	close(d->fd);
+	free(d);
+	return 0;
+}
+
+/* What a replay told: a line a record. */
+struct told {
+	struct buf text;
+};
+
+static int told_issue(void *user, int64_t issue, struct str uid)
+{
+	return buf_printf(&((struct told *)user)->text, "issue %lld %.*s\n", (long long)issue,
+			  (int)uid.n, uid.p);
+}
+
+static int told_intent(void *user, const struct journal_intent *i)
+{
+	return buf_printf(&((struct told *)user)->text, "intent %lld/%lld.%d v%u a%d r%d\n",
+			  (long long)i->key.issue, (long long)i->key.subscriber, i->key.attempt,
+			  i->variant, i->address_no, i->relay);
+}
+
+static int told_reply(void *user, const struct journal_reply *r)
+{
+	return buf_printf(&((struct told *)user)->text, "reply %lld %d %.*s %.*s %.*s\n",
+			  (long long)r->key.subscriber, r->code, (int)r->enhanced.n, r->enhanced.p,
+			  (int)r->queue_id.n, r->queue_id.p, (int)r->text.n, r->text.p);
+}
+
+static int told_void(void *user, const struct journal_key *key)
+{
+	return buf_printf(&((struct told *)user)->text, "void %lld\n", (long long)key->subscriber);
+}
+
+static int told_settled(void *user, int32_t session, int32_t window)
+{
+	return buf_printf(&((struct told *)user)->text, "settled %d.%d\n", session, window);
+}
+
+static struct journal_state replay(struct dir *d, const char *boot, struct told *told)
+{
+	const struct journal_reader reader = {told,       told_issue, told_intent,
+					      told_reply, told_void,  told_settled};
+	struct journal_state state;
+	assert_int_equal(journal_replay(d->fd, ENGINE, boot, &reader, &state, NULL), 0);
+	return state;
+}
+
+static struct journal_intent intent_of(int64_t subscriber)
+{
+	return (struct journal_intent){.key = {202611000001, subscriber, 7, 3, 1},
+				       .variant = 42,
+				       .address_no = 2,
+				       .relay = 5,
+				       .at = 1};
+}
+
+static struct journal_reply reply_of(int64_t subscriber)
+{
+	return (struct journal_reply){.key = {202611000001, subscriber, 7, 3, 1},
+				      .relay = 5,
+				      .code = 250,
+				      .enhanced = STR("2.0.0"),
+				      .queue_id = STR("ABC"),
+				      .text = STR("Ok")};
+}
+
+static struct journal *open_journal(struct dir *d)
+{
+	struct journal *j;
+	struct why why;
+	assert_int_equal(journal_open(d->fd, ENGINE, BOOT, &j, &why), 0);
+	return j;
+}
+
+static void everything_is_read_back(void **state)
+{
+	struct dir *d = *state;
+	struct journal *j = open_journal(d);
+	struct journal_intent a = intent_of(100), b = intent_of(101);
+	struct journal_reply reply = reply_of(100);
+	assert_int_equal(journal_issue(j, 202611000001, "news.daily.2026-11-24"), 0);
+	assert_int_equal(journal_intent(j, &a), 0);
+	assert_int_equal(journal_intent(j, &b), 0);
+	assert_int_equal(journal_reply(j, &reply), 0);
+	assert_int_equal(journal_void(j, &b.key), 0);
+	assert_int_equal(journal_settled(j, 7, 3), 0);
+	journal_close(j);
+
+	struct told told = {0};
+	struct journal_state s = replay(d, BOOT, &told);
+	assert_true(s.found && s.same_boot && !s.torn);
+	assert_string_equal(buf_text(&told.text), "issue 202611000001 news.daily.2026-11-24\n"
+						  "intent 202611000001/100.1 v42 a2 r5\n"
+						  "intent 202611000001/101.1 v42 a2 r5\n"
+						  "reply 100 250 2.0.0 ABC Ok\n"
+						  "void 101\n"
+						  "settled 7.3\n");
+	buf_free(&told.text);
+}
+
+static void an_intent_is_in_the_file_at_once_a_reply_by_the_next_flush(void **state)
+{
+	struct dir *d = *state;
+	struct journal *j = open_journal(d);
+	struct journal_intent intent = intent_of(1);
+	struct journal_reply reply = reply_of(1);
+	journal_intent(j, &intent);
+	journal_reply(j, &reply);
+	struct told told = {0};
+	replay(d, BOOT, &told);
+	assert_string_equal(buf_text(&told.text), "intent 202611000001/1.1 v42 a2 r5\n");
+	buf_reset(&told.text);
+	assert_int_equal(journal_flush(j), 0);
+	replay(d, BOOT, &told);
+	assert_non_null(strstr(buf_text(&told.text), "reply 1 250"));
+	buf_free(&told.text);
+	journal_close(j);
+}
+
+static void another_boot_and_a_missing_file_are_told(void **state)
+{
+	struct dir *d = *state;
+	struct told told = {0};
+	struct journal_state s = replay(d, BOOT, &told);
+	assert_false(s.found);
+	journal_close(open_journal(d));
+	s = replay(d, OTHER_BOOT, &told);
+	assert_true(s.found && !s.same_boot && !s.torn);
+}
+
+/* Cut at each length, and each byte changed: never a wrong record, never a crash. */
+static void a_torn_tail_is_told_and_what_precedes_it_kept(void **state)
+{
+	struct dir *d = *state;
+	struct journal *j = open_journal(d);
+	struct journal_intent intent = intent_of(1);
+	struct journal_reply reply = reply_of(1);
+	journal_intent(j, &intent);
+	journal_reply(j, &reply);
+	journal_close(j);
+	int fd = openat(d->fd, "journal.1", O_RDWR);
+	off_t size = lseek(fd, 0, SEEK_END);
+	_cleanup_free_ char *bytes = malloc((size_t)size);
+	assert_int_equal(pread(fd, bytes, (size_t)size, 0), size);
+
+	struct told whole = {0}, told = {0};
+	replay(d, BOOT, &whole);
+	for (off_t cut = size - 1; cut > 0; cut--) {
+		assert_int_equal(ftruncate(fd, cut), 0);
+		buf_reset(&told.text);
+		replay(d, BOOT, &told);
+		assert_true(told.text.len < whole.text.len);
+		assert_memory_equal(buf_text(&told.text), buf_text(&whole.text), told.text.len);
+	}
+	for (off_t i = 96; i < size; i++) {
+		assert_int_equal(pwrite(fd, bytes, (size_t)size, 0), size);
+		char changed = (char)(bytes[i] ^ 0x5a);
+		assert_int_equal(pwrite(fd, &changed, 1, i), 1);
+		buf_reset(&told.text);
+		assert_true(replay(d, BOOT, &told).torn);
+		assert_memory_equal(buf_text(&told.text), buf_text(&whole.text), told.text.len);
+	}
+	close(fd);
+	buf_free(&told.text);
+	buf_free(&whole.text);
+}
+
+/* A disk of `disk` bytes: what isn't promised by fallocate can't be written beyond them. */
+static off_t disk = INT64_MAX, promised;
+
+int __real_fallocate(int fd, int mode, off_t offset, off_t len);
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t len);
+ssize_t __real_pwrite(int fd, const void *bytes, size_t n, off_t offset);
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t n, off_t offset);
+
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t len)
+{
+	if (offset + len > disk) {
+		errno = ENOSPC;
+		return -1;
+	}
+	promised = offset + len;
+	return __real_fallocate(fd, mode, offset, len);
+}
+
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t n, off_t offset)
+{
+	if (offset + (off_t)n > promised && offset + (off_t)n > disk) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return __real_pwrite(fd, bytes, n, offset);
+}
+
+static void a_full_disk_stops_intents_and_never_replies(void **state)
+{
+	struct dir *d = *state;
+	struct journal *j = open_journal(d);
+	disk = 2 << 20;
+	int64_t n = 0;
+	int r;
+	do {
+		struct journal_intent intent = intent_of(++n);
+		r = journal_intent(j, &intent);
+	} while (r == 0 && n < 100000);
+	assert_int_equal(r, -ENOSPC);
+	assert_true(n > 1000);
+	disk = 0;
+	for (int64_t i = 1; i < n; i++) {
+		struct journal_reply reply = reply_of(i);
+		assert_int_equal(journal_reply(j, &reply), 0);
+		assert_int_equal(journal_flush(j), 0);
+	}
+	disk = INT64_MAX;
+	struct journal_intent again = intent_of(n);
+	assert_int_equal(journal_intent(j, &again), 0);
+	journal_close(j);
+	struct told told = {0};
+	assert_false(replay(d, BOOT, &told).torn);
+	size_t intents = 0;
+	for (const char *p = buf_text(&told.text); (p = strstr(p, "intent ")); p++)
+		intents++;
+	assert_int_equal(intents, (size_t)n);
+	buf_free(&told.text);
+}
+
+static void old_files_go_and_the_new_one_stays(void **state)
+{
+	struct dir *d = *state;
+	journal_close(open_journal(d));
+	struct timespec long_ago[2] = {{1000, 0}, {1000, 0}};
+	utimensat(d->fd, "journal.1", long_ago, 0);
+	journal_close(open_journal(d));
+	struct journal *j = open_journal(d);
+	assert_int_equal(journal_prune(j, 3600 * USEC_PER_SEC), 0);
+	assert_int_equal(faccessat(d->fd, "journal.1", F_OK, 0), -1);
+	assert_int_equal(faccessat(d->fd, "journal.2", F_OK, 0), 0);
+	assert_int_equal(faccessat(d->fd, "journal.3", F_OK, 0), 0);
+	journal_close(j);
+}
+
+static void identity_stays_and_is_locked(void **state)
+{
+	struct dir *d = *state;
+	struct identity first, second;
+	struct why why;
+	assert_int_equal(identity_take(d->path, &first, &why), 0);
+	assert_int_equal(identity_take(d->path, &second, &why), -EBUSY);
+	char engine[UUID_TEXT], session[UUID_TEXT];
+	strcpy(engine, first.engine);
+	strcpy(session, first.session);
+	identity_release(&first);
+	assert_int_equal(identity_take(d->path, &second, &why), 0);
+	assert_string_equal(second.engine, engine);
+	assert_string_not_equal(second.session, session);
+	identity_release(&second);
+	assert_int_equal(identity_take("/proc/nowhere", &second, &why), -ENOENT);
+}
+
+int main(void)
+{
+#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
+	const struct CMUnitTest tests[] = {
+	    IN_DIR(everything_is_read_back),
+	    IN_DIR(an_intent_is_in_the_file_at_once_a_reply_by_the_next_flush),
+	    IN_DIR(another_boot_and_a_missing_file_are_told),
+	    IN_DIR(a_torn_tail_is_told_and_what_precedes_it_kept),
+	    IN_DIR(a_full_disk_stops_intents_and_never_replies),
+	    IN_DIR(old_files_go_and_the_new_one_stays),
+	    IN_DIR(identity_stays_and_is_locked),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
