@@ -54,7 +54,8 @@ struct config_key {
 	int64_t min, max;    /* of numbers; of a list or array's length when max isn't 0 */
 	const struct config_word *words;
 	const struct config_group *group;
-	int (*check)(const char *value, struct why *why); /* of each text; NULL: any is right */
+	/* Of each text; NULL: any is right. -EACCES: wrong, and so that it may not be shown. */
+	int (*check)(const char *value, struct why *why);
 	unsigned must;    /* readers (see below) that can't do without it */
 	unsigned whose;   /* readers that need the secret; others don't open it. 0: all */
 	bool fixed;       /* a change needs a restart */

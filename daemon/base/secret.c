@@ -89,12 +89,13 @@ int secret_credential_path(const char *name, char **ret, struct why *why)
 {
 	/* The rules of systemd's LoadCredential=: a file's name, no path. */
 	if (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return why_set(why, -EINVAL, "a credential has a name without slashes");
+		return why_set(why, -EINVAL, "must be the name of a credential, without slashes");
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
 	if (!directory || !*directory)
 		return why_set(why, -ENOENT,
-			       "systemd gave this process no credentials ($CREDENTIALS_DIRECTORY "
-			       "isn't set); see LoadCredential= in systemd.exec(5)");
+			       "can't be read: systemd gave this process no credentials "
+			       "($CREDENTIALS_DIRECTORY isn't set); see LoadCredential= in "
+			       "systemd.exec(5)");
 	char *path;
 	if (asprintf(&path, "%s/%s", directory, name) < 0)
 		return why_set(why, -ENOMEM, "out of memory");
