@@ -3,29 +3,17 @@
 #include <string.h>
 #include <utf8proc.h>
 
+#include "base/text.h"
+
 static const char hex[] = "0123456789ABCDEF";
 static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-enum { REPLACEMENT = 0xfffd };
-
-size_t mime_char(struct str s, int *ret)
-{
-	if ((unsigned char)s.p[0] < 0x80) {
-		*ret = s.p[0];
-		return 1;
-	}
-	utf8proc_int32_t c;
-	utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)s.p,
-					      (utf8proc_ssize_t)(s.n < 4 ? s.n : 4), &c);
-	*ret = n > 0 ? c : REPLACEMENT;
-	return n > 0 ? (size_t)n : 1;
-}
-
-/* The bytes of a character as they are to be sent. */
+/* The first character of s as it is to be sent, and how much of s it was. */
 static size_t character(struct str s, size_t *ret_taken, unsigned char ret[static 4])
 {
-	int c;
-	*ret_taken = mime_char(s, &c);
+	struct str rest = s;
+	int32_t c = text_take(&rest);
+	*ret_taken = s.n - rest.n;
 	return (size_t)utf8proc_encode_char(c, ret);
 }
 
@@ -146,7 +134,7 @@ int base64_lines(struct buf *out, struct str bytes)
 
 /* ---- encoded words ---- */
 
-static bool is_blank(int c)
+static bool is_blank(int32_t c)
 {
 	return c <= ' ' || (c >= 0x7f && c <= 0xa0) || c == 0x2028 || c == 0x2029;
 }
@@ -155,19 +143,19 @@ size_t mime_next(struct mime_reader *reader, char ret[static 4])
 {
 	bool blank = false;
 	while (reader->rest.n) {
-		int c;
-		size_t n = mime_char(reader->rest, &c);
+		struct str rest = reader->rest;
+		int32_t c = text_take(&rest);
 		if (!is_blank(c)) {
 			if (blank && reader->started) {
 				ret[0] = ' ';
 				return 1;
 			}
 			reader->started = true;
-			reader->rest = str_from(reader->rest, n);
+			reader->rest = rest;
 			return (size_t)utf8proc_encode_char(c, (utf8proc_uint8_t *)ret);
 		}
 		blank = true;
-		reader->rest = str_from(reader->rest, n);
+		reader->rest = rest;
 	}
 	return 0;
 }

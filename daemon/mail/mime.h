@@ -7,13 +7,10 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/buf.h"
 #include "base/str.h"
-
-/* Reads one character at the start of s (not empty). Returns its bytes in s, 1 to 4; *ret is the
- * code point, U+FFFD where the bytes aren't UTF-8 (then 1 byte is taken). */
-size_t mime_char(struct str s, int *ret);
 
 /* ---- bodies ---- */
 
