@@ -113,6 +113,7 @@ $(O)/tests/%: tests/unit/%.c $(O)/libdigest.a
 WRAP_ALLOC := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 UNIT_LDFLAGS_test_mustache_alloc := $(WRAP_ALLOC)
 UNIT_LDFLAGS_test_config := $(WRAP_ALLOC)
+UNIT_LDFLAGS_test_template_alloc := $(WRAP_ALLOC)
 
 unit: $(UNIT_BIN) ## the unit tests (cmocka) of what is in O
 	@sh tests/unit/run.sh $(UNIT_BIN)

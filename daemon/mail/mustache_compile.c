@@ -54,16 +54,14 @@ static const struct mustache_node *first_use(const struct mustache *set,
 	return NULL;
 }
 
-static int missing(const struct mustache *set, struct mustache_template *partial, bool strict,
-		   struct why *why)
+static int no_partial(const struct mustache *set, const struct mustache_template *partial, int err,
+		      struct why *why)
 {
-	partial->missing = true;
-	if (!strict)
-		return 0;
 	const struct mustache_template *in = set->first;
 	const struct mustache_node *at = first_use(set, partial, &in);
-	return why_set(why, -ENOENT, "%s:%u:%u: there is no partial {{> %.60s}}", in->path,
-		       at ? at->line : 0, at ? at->column : 0, partial->name);
+	if (err == -ENOENT)
+		why_set(why, err, "there is no partial {{> %.60s}}", partial->name);
+	return why_prefix(why, err, "%s:%u:%u: ", in->path, at ? at->line : 0, at ? at->column : 0);
 }
 
 static int set_text(struct arena *arena, struct mustache_template *template, struct str text,
@@ -88,10 +86,11 @@ static int load(struct arena *arena, const struct mustache *set,
 	int r = -ENOENT;
 	if (partials)
 		r = partials->load(partials->ctx, partial->name, &text, &path, why);
-	if (r == -ENOENT)
-		return missing(set, partial, partials && partials->strict, why);
+	partial->missing = r == -ENOENT;
+	if (r == -ENOENT && !(partials && partials->strict))
+		return 0;
 	if (r < 0)
-		return r;
+		return no_partial(set, partial, r, why);
 	if (path)
 		partial->path = path;
 	return set_text(arena, partial, text, why);

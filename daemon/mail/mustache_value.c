@@ -95,8 +95,8 @@ int mustache_escape(struct buf *out, struct str text, enum mustache_escape escap
 static int put_real(struct buf *out, double value)
 {
 	char text[40];
-	if (fabs(value) < 1e15 && fabs(value - trunc(value)) <= 0)
-		return buf_printf(out, "%.0f", value);
+	if (fabs(value) < 1e15 && fabs(value - (double)(int64_t)value) <= 0)
+		return buf_printf(out, "%lld", (long long)value);
 	for (int digits = 15; digits <= 17; digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, value);
 		if (fabs(strtod(text, NULL) - value) <= 0)

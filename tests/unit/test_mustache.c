@@ -118,7 +118,7 @@ static void a_missing_partial_is_told_when_strict(void **state)
 	assert_string_equal(buf_text(&t.out), "x\n");
 	compile(&t, "x{{> unreadable}}", table, false);
 	assert_int_equal(t.r, -EACCES);
-	assert_string_equal(t.why.text, "unreadable: may not be read");
+	assert_string_equal(t.why.text, "t.html:1:2: unreadable: may not be read");
 }
 
 static void a_partial_is_called_by_its_path(void **state)
