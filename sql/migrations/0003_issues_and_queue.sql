@@ -26,6 +26,7 @@ CREATE TABLE session (
 	version    text NOT NULL,
 	started_at timestamptz NOT NULL,
 	beat       bigint NOT NULL DEFAULT 1,
+	turn       bigint NOT NULL DEFAULT 0, -- the last transaction of its outbox: tells after a lost COMMIT
 	dead       boolean NOT NULL DEFAULT false,
 	ended_at   timestamptz
 ) WITH (fillfactor = 50);

@@ -75,7 +75,8 @@ CREATE TYPE window_reader AS (
 	provider text,
 	reader   issue_reader,
 	tries    smallint,
-	doubts   smallint
+	doubts   smallint,
+	recorded text -- what this window came to for them already: an outcome, or 'deferred'
 );
 
 -- Only a living session takes. Holds it so until the transaction ends.
@@ -142,14 +143,14 @@ BEGIN
 			AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.issue = v_lane.issue AND d.subscriber = r.subscriber)
 			AND NOT EXISTS (SELECT 1 FROM deferral d WHERE d.issue = v_lane.issue AND d.subscriber = r.subscriber);
 	IF v_readers IS NULL THEN
-		RETURN NEXT (v_lane.issue, 'fresh', v_lane.provider, NULL, 0, 0);
+		RETURN NEXT (v_lane.issue, 'fresh', v_lane.provider, NULL, 0, 0, NULL);
 		RETURN;
 	END IF;
 	PERFORM window_open(p_session, p_n, 'fresh', v_lane.issue, v_lane.provider,
 		(SELECT array_agg((r).subscriber) FROM unnest(v_readers) r), p_now);
 	RETURN QUERY SELECT v_lane.issue, 'fresh'::window_kind, v_lane.provider,
 		(r.subscriber, r.email, r.address_no, r.name, r.attrs, r.lang, r.topics, r.zone, r.token_gen,
-			r.why_not)::issue_reader, 0::smallint, 0::smallint
+			r.why_not)::issue_reader, 0::smallint, 0::smallint, NULL::text
 		FROM unnest(v_readers) r;
 END $$;
 
@@ -219,10 +220,16 @@ LANGUAGE sql STABLE AS $$
 	SELECT w.issue, w.kind, w.provider,
 		(r.subscriber, r.email, r.address_no, r.name, r.attrs, r.lang, r.topics, r.zone, r.token_gen,
 			r.why_not)::issue_reader,
-		coalesce(d.tries, 0::smallint), coalesce(d.doubts, 0::smallint)
+		coalesce(f.tries, 0::smallint), coalesce(f.doubts, 0::smallint),
+		CASE
+		WHEN d.outcome IS NOT NULL THEN d.outcome::text
+		WHEN f.issue IS NOT NULL AND (f.session, f.n) IS DISTINCT FROM (w.session, w.n) THEN 'deferred'
+		END
 	FROM send_window w
 	CROSS JOIN LATERAL issue_readers(w.issue, w.members, p_now) r
-	LEFT JOIN deferral d ON d.issue = w.issue AND d.subscriber = r.subscriber
+	LEFT JOIN delivery d ON d.issue = w.issue AND d.subscriber = r.subscriber
+		AND d.session = w.session AND d.n = w.n
+	LEFT JOIN deferral f ON f.issue = w.issue AND f.subscriber = r.subscriber
 	WHERE w.session = p_session AND w.n = p_n AND w.members IS NOT NULL AND w.issue IS NOT NULL
 $$;
 

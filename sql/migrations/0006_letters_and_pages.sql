@@ -39,7 +39,8 @@ CREATE TYPE window_letter AS (
 	theme      text,
 	token_gen  int,
 	content    jsonb, -- list_content()
-	why_not    text
+	why_not    text,
+	recorded   text
 );
 
 -- Letters by their ids as they stand now.
@@ -56,7 +57,8 @@ LANGUAGE sql STABLE AS $$
 		WHEN p.suppressed_at IS NOT NULL THEN 'suppressed'
 		WHEN t.kind = 'confirm' AND s.status IS DISTINCT FROM 'pending' THEN 'not pending'
 		WHEN t.kind = 'welcome' AND s.status IS DISTINCT FROM 'active' THEN 'unsubscribed'
-		END
+		END,
+		CASE WHEN t.outcome IS NOT NULL THEN t.outcome::text WHEN t.session IS NULL THEN 'deferred' END
 	FROM unnest(p_ids) m (id)
 	JOIN letter t ON t.id = m.id
 	JOIN list l ON l.id = t.list

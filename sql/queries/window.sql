@@ -1,0 +1,105 @@
+-- The outbox: sessions, turns, windows.
+
+-- name: session_start
+SELECT engine, session FROM session_start($1::uuid, $2, $3, $4::uuid, $5, $6, $7::timestamptz)
+
+-- name: session_beat
+-- No row: the session was taken for dead.
+UPDATE session SET beat = beat + 1 WHERE id = $1::int AND NOT dead RETURNING beat
+
+-- name: session_end
+UPDATE session SET dead = true, ended_at = $2::timestamptz WHERE id = $1::int AND NOT dead
+
+-- name: session_turn
+-- First in each turn of the outbox: holds the session's row to the end of the transaction, and says
+-- afterwards whether it was committed.
+UPDATE session SET turn = $2::bigint WHERE id = $1::int
+
+-- name: session_lock
+-- After a COMMIT whose answer was lost: waits for that transaction's end ...
+SELECT 1 FROM session WHERE id = $1::int FOR UPDATE
+
+-- name: session_last_turn
+-- ... and then this tells whether it was committed.
+SELECT turn FROM session WHERE id = $1::int
+
+-- name: relay_id
+WITH made AS (
+	INSERT INTO relay (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id
+)
+SELECT id FROM made UNION ALL SELECT id FROM relay WHERE name = $1 LIMIT 1
+
+-- name: relay_lane_put
+INSERT INTO relay_lane AS r (relay, provider, open_until, reason, failures, changed_at)
+	SELECT id, '', $2::timestamptz, $3, $4::int, $5::timestamptz FROM relay WHERE name = $1
+	ON CONFLICT (relay, provider) DO UPDATE SET open_until = excluded.open_until,
+		reason = excluded.reason, failures = excluded.failures, changed_at = excluded.changed_at
+
+-- name: link_keys
+SELECT id, secret FROM link_key WHERE retired_at IS NULL ORDER BY id DESC
+
+-- name: issue_load
+SELECT i.id, i.uid, i.content, l.doubt, l.id
+	FROM issue i JOIN list l ON l.id = i.list WHERE i.id = $1::bigint
+
+-- name: issue_pause
+UPDATE issue SET state = 'paused' WHERE id = $1::bigint AND state = 'open'
+
+-- name: issue_look
+-- Who of these may no longer be sent to, and why.
+SELECT r.subscriber, r.why_not FROM issue_readers($1::bigint, $2::bigint[], $3::timestamptz) r
+	WHERE r.why_not IS NOT NULL
+
+-- name: window_take_letters
+SELECT t.id, t.kind, t.list, t.subscriber, t.address, t.params, t.tries, t.doubts, t.expires_at,
+		t.name, t.attrs, t.lang, t.theme, t.token_gen, t.content, t.why_not, t.recorded
+	FROM window_take_letters($1::int, $2::int, $3::int, $4::timestamptz) t
+
+-- name: window_take_retry
+SELECT w.issue, w.kind, w.provider, (w.reader).*, w.tries, w.doubts, w.recorded
+	FROM window_take_retry($1::int, $2::int, $3::int, $4::text[], $5::timestamptz) w
+
+-- name: window_take_fresh
+SELECT w.issue, w.kind, w.provider, (w.reader).*, w.tries, w.doubts, w.recorded
+	FROM window_take_fresh($1::int, $2::int, $3::int, $4::text[], $5::timestamptz) w
+
+-- name: window_take_sweep
+SELECT w.issue, w.kind, w.provider, (w.reader).*, w.tries, w.doubts, w.recorded
+	FROM window_take_sweep($1::int, $2::int, $3::int, $4::text[], $5::timestamptz) w
+
+-- name: windows_open
+-- What this engine has taken and not settled, in this life or before.
+SELECT w.session, w.n, w.kind FROM send_window w
+	WHERE w.engine = $1::int AND w.settled_at IS NULL ORDER BY w.session, w.n
+
+-- name: window_readers
+SELECT w.issue, w.kind, w.provider, (w.reader).*, w.tries, w.doubts, w.recorded
+	FROM window_readers($1::int, $2::int, $3::timestamptz) w
+
+-- name: window_letters
+SELECT t.id, t.kind, t.list, t.subscriber, t.address, t.params, t.tries, t.doubts, t.expires_at,
+		t.name, t.attrs, t.lang, t.theme, t.token_gen, t.content, t.why_not, t.recorded
+	FROM send_window w CROSS JOIN LATERAL letters_readers(w.members, $3::timestamptz) t
+	WHERE w.session = $1::int AND w.n = $2::int AND w.members IS NOT NULL
+
+-- name: delivery_put
+SELECT delivery_put($1::jsonb, $2::timestamptz)
+
+-- name: attempt_put
+SELECT attempt_put($1::jsonb, $2::timestamptz)
+
+-- name: deferral_put
+SELECT deferral_put($1::jsonb)
+
+-- name: letters_settle
+SELECT letters_settle($1::jsonb, $2::timestamptz)
+
+-- name: subscribers_suppress
+SELECT subscriber_suppress(id, 'gone', $2::timestamptz) FROM unnest($1::bigint[]) id
+
+-- name: window_settle
+SELECT window_settle($1::int, $2::int, $3::int, $4::int, $5::int, $6::int, $7::int, $8::int, $9::timestamptz)
+
+-- name: anomaly_put
+INSERT INTO anomaly (at, kind, issue, subscriber, session, n, detail)
+	VALUES ($1::timestamptz, $2, $3::bigint, $4::bigint, $5::int, $6::int, $7::jsonb)
