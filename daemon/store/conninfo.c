@@ -46,14 +46,21 @@ static const char * or (const char *text, const char *otherwise)
 	return text && *text ? text : otherwise;
 }
 
+/* What is given apart from the connection string wins over it. */
+static const char *given_apart(const struct db_config *config, const char *keyword)
+{
+	if (strcmp(keyword, "password") == 0)
+		return config->password;
+	return strcmp(keyword, "dbname") == 0 ? config->database : NULL;
+}
+
 static int complete(struct conninfo *c, const PQconninfoOption *options,
 		    const struct db_config *config)
 {
-	if (config->password && !add(c, "password", config->password))
-		return -ENOMEM;
 	for (; options->keyword; options++) {
-		bool replaced = config->password && strcmp(options->keyword, "password") == 0;
-		if (options->val && !replaced && !add(c, options->keyword, options->val))
+		const char *apart = given_apart(config, options->keyword);
+		const char *value = apart ? apart : options->val;
+		if (value && !add(c, options->keyword, value))
 			return -ENOMEM;
 	}
 	if (!add_defaults(c, config))
@@ -91,28 +98,33 @@ int conninfo_read(const struct db_config *config, struct conninfo *ret, struct w
 	return 0;
 }
 
-/* "a,b,c" to "b,c,a"; a text without a comma stays as it is. */
-static const char *rotated(struct conninfo *c, const char *list)
+static void reverse(char *text, size_t n)
 {
-	struct str first, rest;
-	if (!str_cut(str_of(list), ',', &first, &rest))
-		return list;
-	return arena_printf(&c->arena, "%.*s,%.*s", (int)rest.n, rest.p, (int)first.n, first.p);
+	for (size_t i = 0; i < n / 2; i++) {
+		char c = text[i];
+		text[i] = text[n - 1 - i];
+		text[n - 1 - i] = c;
+	}
 }
 
-int conninfo_rotate(struct conninfo *c)
+/* "a,b,c" to "b,c,a", in place; a text without a comma stays as it is. */
+static void rotate_list(char *list)
 {
-	const char *values[CONNINFO_MAX];
-	for (int i = 0; i < c->count; i++) {
-		bool listed = strcmp(c->keywords[i], "host") == 0 ||
-			      strcmp(c->keywords[i], "hostaddr") == 0 ||
-			      strcmp(c->keywords[i], "port") == 0;
-		values[i] = listed ? rotated(c, c->values[i]) : c->values[i];
-		if (!values[i])
-			return -ENOMEM;
-	}
-	memcpy(c->values, values, (size_t)c->count * sizeof(values[0]));
-	return 0;
+	size_t n = strlen(list), first = strcspn(list, ",");
+	if (first == n)
+		return;
+	/* Each part turned around, then the whole: "a" "," "b,c" becomes "b,c" "," "a". */
+	reverse(list, first);
+	reverse(list + first + 1, n - first - 1);
+	reverse(list, n);
+}
+
+void conninfo_rotate(struct conninfo *c)
+{
+	for (int i = 0; i < c->count; i++)
+		if (strcmp(c->keywords[i], "host") == 0 ||
+		    strcmp(c->keywords[i], "hostaddr") == 0 || strcmp(c->keywords[i], "port") == 0)
+			rotate_list((char *)c->values[i]); /* a copy of our own: see add() */
 }
 
 void conninfo_free(struct conninfo *c)

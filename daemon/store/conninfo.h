@@ -14,6 +14,7 @@
 struct db_config {
 	const char *conninfo; /* "postgresql://engine@db1,db2/digestd" or "host=/run/x dbname=y" */
 	const char *password; /* from a secret file or credential; NULL: as conninfo says */
+	const char *database; /* in place of conninfo's; NULL: as conninfo says */
 	const char *application; /* as pg_stat_activity shows it */
 	usec_t answer_limit;     /* for each answer, then the connection is given up; 0: 60 s */
 	usec_t retry_first;      /* first pause before connecting again; 0: 0.1 s */
@@ -35,8 +36,8 @@ int conninfo_read(const struct db_config *config, struct conninfo *ret, struct w
 
 /*
  * Moves the first of several hosts to the end. libpq goes on to the next host when one refuses,
- * but not when one takes the connection and then stays silent. -ENOMEM: unchanged.
+ * but not when one takes the connection and then stays silent.
  */
-int conninfo_rotate(struct conninfo *c);
+void conninfo_rotate(struct conninfo *c);
 
 void conninfo_free(struct conninfo *c);

@@ -91,7 +91,7 @@ void db_tx_copy(struct db_tx *tx, const char *sql, struct buf *rows, db_rows_fn 
 /* SET LOCAL for this transaction; both must live as long as it. At most four. */
 void db_tx_set(struct db_tx *tx, const char *setting, const char *value);
 
-/* Time limit of each statement; the server cancels it (57014). Default: the db's answer_limit. */
+/* Time limit of each statement; the server cancels it (57014). 0: the db's answer_limit. */
 void db_tx_limit(struct db_tx *tx, usec_t limit);
 
 /*
