@@ -26,6 +26,8 @@ BINARIES := $(MAINS:daemon/%.c=$(O)/%)
 
 UNIT_SRC  := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN  := $(UNIT_SRC:tests/unit/%.c=$(O)/tests/%)
+DRIVER_SRC := $(sort $(wildcard tests/system/*.c))
+DRIVER_BIN := $(DRIVER_SRC:tests/system/%.c=$(O)/system/%)
 FUZZ_SRC  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BIN  := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/fuzz/%)
 QUERIES   := $(sort $(wildcard sql/queries/*.sql))
@@ -118,7 +120,17 @@ UNIT_LDFLAGS_test_template_alloc := $(WRAP_ALLOC)
 unit: $(UNIT_BIN) ## the unit tests (cmocka) of what is in O
 	@sh tests/unit/run.sh $(UNIT_BIN)
 
-system: all ## the system tests (pytest) against the programs in O
+# Small programs that system tests drive.
+$(O)/system/%: tests/system/%.c $(O)/libdigest.a
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  TEST  $<")
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) $(DRIVER_LDFLAGS_$(*F)) -o $@ $< \
+		$(O)/libdigest.a $(PKG_LIBS)
+
+DRIVER_LDFLAGS_store_driver := \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+
+system: all $(DRIVER_BIN) ## the system tests (pytest) against the programs in O
 	DIGESTD_BUILD=$(O) /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/system $(PYTEST)
 
 check: deps-test ## everything that must hold: builds, unit and system tests, with sanitizers too
@@ -127,4 +139,4 @@ check: deps-test ## everything that must hold: builds, unit and system tests, wi
 clean: ## remove what was built
 	rm -rf build
 
--include $(OBJECTS:.o=.d) $(MAINS:%.c=$(O)/%.d) $(UNIT_BIN:=.d)
+-include $(OBJECTS:.o=.d) $(MAINS:%.c=$(O)/%.d) $(UNIT_BIN:=.d) $(DRIVER_BIN:=.d)

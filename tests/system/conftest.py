@@ -1,0 +1,70 @@
+"""Fixtures that every system test may use.
+
+`build`     the directory with the programs under test ($DIGESTD_BUILD)
+`cluster`   a PostgreSQL server for the whole run
+`database`  the name of a fresh database with the schema, for one test
+`empty_database`  one without anything
+"""
+
+import itertools
+import os
+import subprocess
+import sys
+
+import psycopg2
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from pg import Cluster  # noqa: E402
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+TEMPLATE = "digestd_template"
+_names = (f"t{number}" for number in itertools.count())
+
+
+@pytest.fixture(scope="session")
+def build():
+    return os.path.join(ROOT, os.environ.get("DIGESTD_BUILD", "build"))
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    with Cluster() as running:
+        yield running
+
+
+def administer(cluster, *statements):
+    """Runs statements that can't be in a transaction, as the superuser."""
+    connection = psycopg2.connect(cluster.dsn())
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def template(cluster, build):
+    """A database as `db init` makes it, to be copied."""
+    subprocess.run([os.path.join(build, "system", "store_driver"), "init", cluster.dsn(), TEMPLATE],
+                   check=True, timeout=120)
+    return TEMPLATE
+
+
+def fresh(cluster, template_name):
+    name = next(_names)
+    administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template_name}",
+               f"ALTER DATABASE {name} SET timezone = 'UTC'")
+    yield name
+    administer(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(cluster, template):
+    yield from fresh(cluster, template)
+
+
+@pytest.fixture
+def empty_database(cluster):
+    yield from fresh(cluster, "template0")

@@ -1,0 +1,96 @@
+"""A proxy between a PostgreSQL client and its server that cuts the connection at a chosen word.
+
+    with Proxy(cluster) as proxy:
+        proxy.cut(b"COMMIT", answered=False)   # the server does it, the client never hears of it
+
+`before=True` cuts before the server gets the word. Each cut happens once.
+"""
+
+import os
+import select
+import shutil
+import socket
+import tempfile
+import threading
+
+
+class Proxy:
+    def __init__(self, cluster):
+        self.target = os.path.join(cluster.home, ".s.PGSQL.5432")
+        self.home = tempfile.mkdtemp(prefix="digestd-proxy-", dir="/tmp")
+        self.word = None
+        self.before = False
+        self.silent = False  # takes connections, says nothing
+        self.hits = 0
+        self.socket = None
+        self.thread = None
+
+    def dsn(self, role, database):
+        return f"host={self.home} port=5432 user={role} dbname={database}"
+
+    def cut(self, word, before=False):
+        self.before = before
+        self.word = word
+
+    def start(self):
+        path = os.path.join(self.home, ".s.PGSQL.5432")
+        if os.path.exists(path):
+            os.unlink(path)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(path)
+        self.socket.listen(16)
+        self.thread = threading.Thread(target=self._accept, args=(self.socket,), daemon=True)
+        self.thread.start()
+        return self
+
+    def stop(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join(5)
+        self.socket.close()
+
+    def _accept(self, listening):
+        while True:
+            try:
+                client, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        with client, socket.socket(socket.AF_UNIX) as server:
+            if self.silent:
+                client.recv(1 << 16)
+                while client.recv(1 << 16):
+                    pass
+                return
+            server.connect(self.target)
+            while True:
+                ready, _, _ = select.select([client, server], [], [])
+                for end in ready:
+                    try:
+                        data = end.recv(1 << 16)
+                    except ConnectionError:
+                        return
+                    if not data:
+                        return
+                    if end is server:
+                        client.sendall(data)
+                    elif self.word and self.word in data:
+                        self._cut(server, data)
+                        return
+                    else:
+                        server.sendall(data)
+
+    def _cut(self, server, data):
+        self.word = None
+        if not self.before:
+            server.sendall(data)
+            select.select([server], [], [], 0.5)  # the answer, if one comes, goes nowhere
+        self.hits += 1
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)

@@ -1,0 +1,666 @@
+"""daemon/store against a real server: transactions, losses, reconnection, migrations."""
+
+import os
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+import psycopg2
+import pytest
+
+from pg import Cluster
+from pgproxy import Proxy
+
+
+class Driver:
+    """store_driver's loop: commands in, lines out."""
+
+    def __init__(self, build, dsn, limit_ms=None, environment=None):
+        command = [os.path.join(build, "system", "store_driver"), "loop", dsn]
+        if limit_ms:
+            command.append(str(limit_ms))
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True,
+                                        env={**os.environ, **(environment or {})})
+        self.lines = queue.Queue()
+        self.errors = []
+        self.readers = [
+            threading.Thread(target=self._read_lines, daemon=True),
+            threading.Thread(target=self._read_errors, daemon=True),
+        ]
+        for reader in self.readers:
+            reader.start()
+
+    def _read_lines(self):
+        for line in self.process.stdout:
+            self.lines.put(line.rstrip("\n"))
+
+    def _read_errors(self):
+        for line in self.process.stderr:
+            self.errors.append(line)
+
+    def say(self, *commands):
+        self.process.stdin.write("".join(command + "\n" for command in commands))
+        self.process.stdin.flush()
+
+    def expect(self, pattern, timeout=20):
+        """Waits for a line that matches; returns it and those before it."""
+        seen = []
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                line = self.lines.get(timeout=max(0, deadline - time.monotonic()))
+            except queue.Empty:
+                pytest.fail(f"no line {pattern!r}; seen {seen}, errors {self.errors}")
+            seen.append(line)
+            if re.match(pattern, line):
+                return seen
+
+    def close(self):
+        """Ends it and asks for a clean end: the sanitizers' word counts."""
+        if self.process.poll() is None:
+            self.say("quit")
+        self.process.stdin.close()
+        code = self.process.wait(20)
+        for reader in self.readers:
+            reader.join(5)
+        rest = []
+        while not self.lines.empty():
+            rest.append(self.lines.get())
+        assert code == 0, "".join(self.errors)
+        return rest
+
+    def log(self, text):
+        return [line for line in self.errors if text in line]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind:
+            self.process.kill()
+            self.process.wait()
+        else:
+            self.close()
+
+
+def ask(cluster, database, sql):
+    connection = psycopg2.connect(cluster.dsn(database=database))
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else None
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def driver(build, cluster, empty_database):
+    ask(cluster, empty_database, "CREATE TABLE t (a int PRIMARY KEY, b text)")
+    with Driver(build, cluster.dsn(database=empty_database)) as running:
+        yield running
+
+
+@pytest.fixture
+def proxied(build, cluster, empty_database):
+    """A driver behind a proxy: (driver, proxy)."""
+    ask(cluster, empty_database, "CREATE TABLE t (a int PRIMARY KEY, b text)")
+    with Proxy(cluster) as proxy:
+        with Driver(build, proxy.dsn("postgres", empty_database)) as running:
+            running.expect("state up")
+            yield running, proxy
+
+
+def rows(cluster, database):
+    return [row[0] for row in ask(cluster, database, "SELECT a FROM t ORDER BY a")]
+
+
+# ---- transactions ------------------------------------------------------------------------------
+
+
+def test_steps_run_in_order_and_a_callback_may_add_more(driver):
+    driver.say("tx a", "step SELECT 1, NULL, 'x'", "then SELECT count(*) FROM t",
+               "step INSERT INTO t VALUES (1, 'one'), (2, 'two')", "submit")
+    seen = driver.expect("end a done - - -$")
+    assert seen[1:-1] == ["rows a 1||x", "affected a 2", "rows a 2"]
+
+
+def test_an_empty_transaction_commits(driver):
+    driver.say("tx a", "submit")
+    driver.expect("end a done - - -$")
+
+
+def test_copy_stores_its_rows_and_counts_them(driver):
+    driver.say("tx a", r"copy COPY t FROM STDIN | 1\tone | 2\t\N", "step SELECT * FROM t", "submit")
+    assert driver.expect("end a done")[1:-1] == ["affected a 2", "rows a 1|one", "rows a 2|"]
+
+
+def test_a_large_copy_waits_for_the_socket(driver):
+    driver.say("query CREATE TABLE large (x text)", "tx a", "big COPY large FROM STDIN 30000000",
+               "step SELECT count(*) FROM large", "submit")
+    seen = driver.expect("end a", timeout=60)
+    assert seen[-3:] == ["affected a 30000", "rows a 30000", "end a done - - -"]
+
+
+def test_a_bad_row_of_a_large_copy_is_told_and_the_connection_goes_on(driver):
+    driver.say("query CREATE TABLE small (x varchar(10))", "tx a",
+               "big COPY small FROM STDIN 5000000", "submit", "query SELECT 'still here'")
+    driver.expect("end a failed 22001 EBADMSG COPY small")
+    driver.expect("rows query still here")
+    driver.expect("end query done")
+
+
+def test_a_copy_step_that_is_no_copy_fails(driver):
+    driver.say("tx a", "copy INSERT INTO t VALUES (1) | 1", "submit")
+    driver.expect("end a failed - EINVAL INSERT")
+    driver.say("query SELECT count(*) FROM t")
+    driver.expect("rows query 0")
+
+
+def test_a_query_that_is_a_copy_fails(driver):
+    driver.say("tx a", "step COPY t FROM STDIN", "submit", "query SELECT 5")
+    driver.expect("end a failed 57014 EBADMSG COPY t")
+    driver.expect("rows query 5")
+    driver.say("query COPY t TO STDOUT", "query SELECT 6")
+    driver.expect("end query failed - EOPNOTSUPP")
+    driver.expect("rows query 6")
+
+
+@pytest.mark.parametrize("step, state", [
+    ("SELEC 1", "42601"), ("SELECT * FROM nothing", "42P01"), ("SELECT 1/0", "22012"),
+    ("INSERT INTO t VALUES (1)", "23505"),
+])
+def test_an_error_rolls_back_and_names_its_step(driver, cluster, empty_database, step, state):
+    driver.say("tx a", "step INSERT INTO t VALUES (1)", f"step {step}", "step SELECT 'not run'",
+               "submit", "query SELECT 'next'")
+    seen = driver.expect(f"end a failed {state} EBADMSG {re.escape(step[:40])}")
+    assert not any("not run" in line for line in seen)
+    driver.expect("rows query next")
+    assert rows(cluster, empty_database) == []
+
+
+def test_a_callback_can_refuse(driver, cluster, empty_database):
+    driver.say("tx a", "step INSERT INTO t VALUES (1)", "step SELECT 'look'", "refuse",
+               "step SELECT 'not run'", "submit")
+    seen = driver.expect("end a failed - ENOANO SELECT 'look'")
+    assert not any("not run" in line for line in seen)
+    assert rows(cluster, empty_database) == []
+
+
+def test_an_error_at_commit_is_a_failure(driver, cluster, empty_database):
+    ask(cluster, empty_database, "CREATE TABLE u (a int REFERENCES t DEFERRABLE INITIALLY DEFERRED)")
+    driver.say("tx a", "step INSERT INTO u VALUES (9)", "submit", "query SELECT 'next'")
+    driver.expect("end a failed 23503 EBADMSG COMMIT")
+    driver.expect("rows query next")
+
+
+def test_settings_last_for_their_transaction_only(driver):
+    driver.say("tx a", "set digestd.word it's", "limit 7000",
+               "step SELECT current_setting('digestd.word'), current_setting('statement_timeout')",
+               "submit", "query SELECT current_setting('digestd.word', true), 'after'")
+    driver.expect(r"rows a it's\|7s")
+    driver.expect(r"rows query \|after")
+    driver.say("tx b", "set no-such-thing 1", "submit", "query SELECT 'next'")
+    driver.expect("end b failed 42601 EBADMSG BEGIN")
+    driver.expect("rows query next")
+
+
+def test_a_statement_is_cancelled_at_its_limit(driver):
+    driver.say("tx a", "limit 100", "step SELECT pg_sleep(20)", "submit", "query SELECT 'next'")
+    driver.expect("end a failed 57014 EBADMSG SELECT pg_sleep")
+    driver.expect("rows query next")
+
+
+def test_a_single_statement_needs_no_block(driver, cluster, empty_database):
+    driver.say("query INSERT INTO t VALUES (3) RETURNING a", "query SELECT 1/0")
+    driver.expect("rows query 3")
+    driver.expect("end query done")
+    driver.expect("end query failed 22012")
+    assert rows(cluster, empty_database) == [3]
+
+
+def test_a_transaction_left_open_by_a_statement_is_rolled_back(driver):
+    driver.say("query BEGIN", "tx a", "step SELECT 'fresh'", "submit")
+    driver.expect("rows a fresh")
+    driver.expect("end a done")
+
+
+def test_a_thousand_transactions_wait_their_turn(driver, cluster, empty_database):
+    for number in range(1000):
+        driver.say(f"tx n{number}", f"step INSERT INTO t VALUES ({number}) RETURNING a", "submit")
+    order = [line.split()[1] for line in driver.expect("end n999 ", timeout=60)
+             if line.startswith("end")]
+    assert order == [f"n{number}" for number in range(1000)]
+    assert rows(cluster, empty_database) == list(range(1000))
+
+
+def test_what_is_forgotten_is_not_begun_and_tells_nothing(driver, cluster, empty_database):
+    driver.say("tx a", "step SELECT pg_sleep(0.3)", "submit",
+               "tx b", "step INSERT INTO t VALUES (1)", "submit", "forget", "query SELECT 'next'")
+    seen = driver.expect("end query done")
+    assert not any(line.startswith("end b") for line in seen)
+    assert rows(cluster, empty_database) == []
+
+
+def test_closing_ends_everything_once(driver, cluster, empty_database):
+    driver.say("tx a", "step INSERT INTO t VALUES (1)", "step SELECT pg_sleep(30)", "submit",
+               "tx b", "step SELECT 1", "submit")
+    driver.expect("affected a")
+    assert driver.close() == ["end a lost - ENOTCONN closing SELECT pg_sleep(30)",
+                              "end b lost - ESHUTDOWN closing -", "bye"]
+    assert rows(cluster, empty_database) == []
+
+
+# ---- deadlocks ---------------------------------------------------------------------------------
+
+
+def deadlock(cluster, database, driver, *commands):
+    """Has the driver's transaction lose a deadlock against another one, which then commits."""
+    ask(cluster, database, "INSERT INTO t VALUES (1), (2)")
+    other = psycopg2.connect(cluster.dsn(database=database))
+    with other.cursor() as cursor:
+        cursor.execute("SET deadlock_timeout = '20s'")
+        cursor.execute("UPDATE t SET b = 'other' WHERE a = 2")
+        driver.say(*commands)
+        driver.expect("affected a 1")
+        cursor.execute("UPDATE t SET b = 'other' WHERE a = 1")
+    other.commit()
+    other.close()
+
+
+LOCKERS = ("tx a", "step UPDATE t SET b = 'mine' WHERE a = 1",
+           "step UPDATE t SET b = 'mine' WHERE a = 2")
+
+
+def test_a_deadlock_after_callbacks_is_told(driver, cluster, empty_database):
+    deadlock(cluster, empty_database, driver, *LOCKERS, "submit")
+    driver.expect("end a failed 40P01")
+
+
+def test_a_replayable_transaction_is_run_again(driver, cluster, empty_database):
+    deadlock(cluster, empty_database, driver, LOCKERS[0], "replayable", LOCKERS[1],
+             "then SELECT 'added'", LOCKERS[2], "submit")
+    seen = driver.expect("end a done")
+    assert seen[-5:-1] == ["restart a", "affected a 1", "affected a 1", "rows a added"]
+    assert ask(cluster, empty_database, "SELECT DISTINCT b FROM t") == [("mine",)]
+
+
+def test_serialization_failures_are_tried_five_times(driver, cluster, empty_database):
+    ask(cluster, empty_database, "CREATE SEQUENCE tries")
+    driver.say("tx a", "quiet SELECT nextval('tries')",
+               "quiet DO $$ BEGIN RAISE EXCEPTION SQLSTATE '40001'; END $$", "submit")
+    driver.expect("end a failed 40001")
+    assert ask(cluster, empty_database, "SELECT last_value FROM tries") == [(5,)]
+
+
+# ---- losses ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", [b"BEGIN", b"first step", b"second step", b"COPY", b"a row"])
+@pytest.mark.parametrize("before", [True, False])
+def test_a_loss_before_commit_is_lost_for_certain(proxied, cluster, empty_database, word, before):
+    driver, proxy = proxied
+    proxy.cut(word, before)
+    driver.say("tx a", "step INSERT INTO t VALUES (1, 'first step')",
+               "step INSERT INTO t VALUES (2, 'second step')",
+               r"copy COPY t FROM STDIN | 3\ta row", "submit", "query SELECT 'next'")
+    driver.expect("end a lost - ENOTCONN")
+    driver.expect("rows query next")
+    assert proxy.hits == 1
+    assert rows(cluster, empty_database) == []
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_loss_at_commit_is_unknown(proxied, cluster, empty_database, before):
+    driver, proxy = proxied
+    proxy.cut(b"COMMIT", before)
+    driver.say("tx a", "step INSERT INTO t VALUES (1)", "submit", "query SELECT 'next'")
+    driver.expect("end a unknown - ENOTCONN COMMIT")
+    driver.expect("rows query next")
+    assert rows(cluster, empty_database) == ([] if before else [1])
+
+
+def test_a_single_statement_that_was_cut_is_unknown(proxied):
+    driver, proxy = proxied
+    proxy.cut(b"INSERT")
+    driver.say("query INSERT INTO t VALUES (1)")
+    driver.expect("end query unknown - ENOTCONN INSERT")
+
+
+def test_a_terminated_session_tells_its_reason(driver, cluster, empty_database):
+    driver.say("tx a", "step SELECT 'here'", "step SELECT pg_sleep(30)", "submit")
+    driver.expect("rows a here")
+    ask(cluster, empty_database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'store_driver'")
+    driver.expect("end a lost 57P01 ENOTCONN SELECT pg_sleep")
+    driver.expect("state up")
+    assert len(driver.log("terminating connection due to administrator command; trying")) == 1
+    assert len(driver.log("connected to")) == 2
+
+
+def test_an_idle_session_that_is_terminated_comes_back(driver, cluster, empty_database):
+    driver.expect("state up")
+    ask(cluster, empty_database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'store_driver'")
+    driver.expect("state away")
+    driver.expect("state up")
+    assert len(driver.log("terminating connection due to administrator command; trying")) == 1
+
+
+def test_work_waits_for_a_server_that_comes_back(build):
+    with Cluster() as own, Driver(build, own.dsn()) as driver:
+        driver.expect("state up")
+        own.stop()
+        driver.expect("state away")
+        driver.say("query SELECT 'patient'")
+        time.sleep(1.5)  # several attempts
+        own.start()
+        driver.expect("state up")
+        driver.expect("rows query patient")
+        own.crash()
+        driver.expect("state away")
+        own.start()
+        driver.expect("state up")
+        assert len(driver.log("trying again")) == 2
+        assert len(driver.log("connected to")) == 3
+
+
+def test_a_silent_server_is_given_up(build, cluster, empty_database):
+    with Driver(build, cluster.dsn(database=empty_database), limit_ms=300) as driver:
+        driver.say("tx a", "step SELECT pg_backend_pid()", "step SELECT pg_sleep(0.1)",
+                   "step SELECT 'back'", "submit")
+        pid = int(driver.expect("rows a [0-9]+")[-1].split()[-1])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            driver.expect("end a lost - ENOTCONN")
+            driver.expect("state up")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_silent_host_makes_room_for_the_next(build, cluster, empty_database):
+    with Proxy(cluster) as proxy:
+        proxy.silent = True
+        dsn = f"host={proxy.home},{cluster.home} user=postgres dbname={empty_database}"
+        with Driver(build, dsn, limit_ms=300) as driver:
+            driver.say("query SELECT 'answered'")
+            driver.expect("rows query answered")
+
+
+def test_a_standby_is_not_taken_for_a_primary(build, cluster, empty_database):
+    ask(cluster, empty_database, "CREATE ROLE reader LOGIN")
+    ask(cluster, empty_database, "ALTER ROLE reader SET default_transaction_read_only = on")
+    with Driver(build, cluster.dsn("reader", empty_database)) as driver:
+        deadline = time.monotonic() + 10
+        while not driver.log("session is read-only"):
+            assert time.monotonic() < deadline, driver.errors
+            time.sleep(0.05)
+    ask(cluster, empty_database, "DROP ROLE reader")
+
+
+# ---- what the server says unasked --------------------------------------------------------------
+
+
+def test_notifications_arrive_and_are_asked_for_again(driver, cluster, empty_database):
+    driver.say("listen work", "listen Other \"one\"")
+    driver.expect(r'notify Other "one" \(look\)')
+    ask(cluster, empty_database, "SELECT pg_notify('work', 'hello'), "
+        "pg_notify('Other \"one\"', ''), pg_notify('elsewhere', '')")
+    driver.expect("notify work hello")
+    driver.expect('notify Other "one" $')
+    ask(cluster, empty_database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'store_driver'")
+    driver.expect(r"notify work \(look\)")
+    ask(cluster, empty_database, "NOTIFY work, 'again'")
+    driver.expect("notify work again")
+
+
+def test_warnings_are_handed_on(driver):
+    driver.say("query DO $$ BEGIN RAISE NOTICE 'low'; RAISE WARNING 'high'; END $$")
+    assert "warning 01000 high" in driver.expect("end query done")
+    assert driver.log("warning: database: high") and not driver.log("low")
+
+
+def test_a_cancelled_wait_for_the_standby_is_told(build):
+    with Cluster() as own:
+        ask(own, "postgres", "CREATE TABLE t (a int)")
+        with Driver(build, own.dsn()) as driver:
+            driver.expect("state up")
+            connection = psycopg2.connect(own.dsn())
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+                cursor.execute("SELECT pg_reload_conf()")
+                driver.say("tx a", "step INSERT INTO t VALUES (1)", "submit")
+                cancel = ("SELECT pg_cancel_backend(pid) FROM pg_stat_activity "
+                          "WHERE wait_event = 'SyncRep' AND application_name = 'store_driver'")
+                deadline = time.monotonic() + 10
+                while not cursor.rowcount or cursor.query != cancel.encode():
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
+                    cursor.execute(cancel)
+            connection.close()
+            driver.expect("end a done - - unreplicated -")
+            assert rows(own, "postgres") == [1]
+
+
+# ---- allocation failures -----------------------------------------------------------------------
+
+
+def test_no_allocation_failure_breaks_it(build, cluster, empty_database):
+    ask(cluster, empty_database, "CREATE TABLE t (a int, b text)")
+    outcomes = set()
+    for number in range(1, 60):
+        environment = {"DRIVER_FAIL_AT": str(number)}
+        process = subprocess.run(
+            [os.path.join(build, "system", "store_driver"), "loop",
+             cluster.dsn(database=empty_database)],
+            input="listen work\ntx a\nset digestd.word x\nstep SELECT 1\nthen SELECT 2\n"
+            "copy COPY t FROM STDIN | 1\\tx\nsubmit\nquery SELECT 1\nwait\n",
+            capture_output=True, text=True, timeout=30, check=False,
+            env={**os.environ, **environment})
+        assert process.returncode in (0, 1), process.stderr
+        assert "ERROR" not in process.stderr, process.stderr
+        outcomes.update(line for line in process.stdout.splitlines() if "NOMEM" in line)
+        if "allocations" in process.stdout and number > int(
+                re.search("allocations ([0-9]+)", process.stdout).group(1)):
+            break
+    else:
+        pytest.fail("the run never came clean")
+    assert any(line.startswith("refused a ENOMEM") for line in outcomes)
+    assert any(line.startswith("end a failed - ENOMEM") for line in outcomes)
+
+
+# ---- pgbouncer ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bouncer(cluster):
+    """pgbouncer in transaction mode in front of the cluster: a connection string's host."""
+    program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
+    if not program:
+        pytest.skip("pgbouncer is not installed")
+    home = tempfile.mkdtemp(prefix="digestd-bouncer-", dir="/tmp")
+    with open(os.path.join(home, "ini"), "w", encoding="utf-8") as file:
+        file.write(f"[databases]\n* = host={cluster.home}\n[pgbouncer]\nlisten_addr =\n"
+                   f"unix_socket_dir = {home}\nlisten_port = 5432\nauth_type = any\n"
+                   "pool_mode = transaction\ndefault_pool_size = 1\nserver_reset_query =\n")
+    # "any" wants the server's user in the string; each database goes there as postgres.
+    text = open(os.path.join(home, "ini"), encoding="utf-8").read()
+    with open(os.path.join(home, "ini"), "w", encoding="utf-8") as file:
+        file.write(text.replace(cluster.home, f"{cluster.home} user=postgres"))
+    command = [program, "ini"]
+    if cluster.user:
+        os.chown(home, cluster.user.pw_uid, cluster.user.pw_gid)
+        command = ["setpriv", f"--reuid={cluster.user.pw_uid}", f"--regid={cluster.user.pw_gid}",
+                   "--clear-groups", *command]
+    process = subprocess.Popen(command, cwd=home, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    yield home
+    process.terminate()
+    process.wait(10)
+    shutil.rmtree(home)
+
+
+def test_it_works_through_a_transaction_pooler(build, cluster, empty_database, bouncer):
+    ask(cluster, empty_database, "CREATE TABLE t (a int, b text)")
+    dsn = f"host={bouncer} port=5432 user=postgres dbname={empty_database}"
+    with Driver(build, dsn) as one, Driver(build, dsn) as two:
+        for number in range(50):
+            for driver in one, two:
+                driver.say(f"tx n{number}", "limit 5000", "step SELECT 1", "then SELECT 2",
+                           r"copy COPY t FROM STDIN | 1\tone", "submit", "query SELECT 'single'")
+        for driver in one, two:
+            seen = driver.expect("end n49", timeout=60)
+            assert not [line for line in seen if line.startswith("end") and "done" not in line]
+    assert ask(cluster, empty_database, "SELECT count(*) FROM t") == [(100,)]
+
+
+# ---- migrations --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def migrate(build, cluster, empty_database, tmp_path):
+    def run(verb="migrate", **files):
+        paths = []
+        for name, text in files.items():
+            path = tmp_path / f"{name[1:]}.sql"
+            path.write_text(text)
+            paths.append(str(path))
+        return subprocess.run([os.path.join(build, "system", "store_driver"), verb,
+                               cluster.dsn(database=empty_database), *paths],
+                              capture_output=True, text=True, timeout=60, check=False)
+    return run
+
+
+ONE = "CREATE TABLE one (a int);"
+TWO = "CREATE TABLE two (a int); INSERT INTO two VALUES (2);"
+
+
+def test_migrations_are_applied_once_and_in_order(migrate, cluster, empty_database):
+    assert migrate("status", _0001_one=ONE).stdout == "pending 0001 one -\n"
+    assert migrate(_0001_one=ONE).stdout == "applied 0001 one\n"
+    assert migrate(_0001_one=ONE, _0002_two=TWO).stdout == "applied 0002 two\n"
+    again = migrate(_0001_one=ONE, _0002_two=TWO)
+    assert (again.returncode, again.stdout) == (0, "")
+    assert migrate("status", _0001_one=ONE, _0002_two=TWO).stdout == (
+        "applied 0001 one dated\napplied 0002 two dated\n")
+    assert ask(cluster, empty_database, "SELECT number, name, length(checksum) FROM "
+               "schema_migration") == [(1, "one", 64), (2, "two", 64)]
+
+
+def test_a_changed_migration_is_refused_by_name(migrate):
+    migrate(_0001_one=ONE)
+    refused = migrate(_0001_one=ONE + " ", _0002_two=TWO)
+    assert refused.returncode == 1
+    assert "EPERM: migration 0001_one was applied" in refused.stderr
+    assert migrate("status", _0001_one=ONE + " ").stdout == "changed 0001 one dated\n"
+    assert "EPERM" in migrate(_0001_uno=ONE).stderr
+
+
+def test_a_newer_database_is_refused(migrate):
+    migrate(_0001_one=ONE, _0002_two=TWO)
+    refused = migrate(_0001_one=ONE)
+    assert refused.returncode == 1 and "newer than this program" in refused.stderr
+    assert "0002_two" in refused.stderr
+    assert migrate("status", _0001_one=ONE).stdout.endswith("unknown 0002 two dated\n")
+
+
+def test_a_migration_that_came_too_late_is_refused(migrate):
+    migrate(_0002_two=TWO)
+    refused = migrate(_0001_one=ONE, _0002_two=TWO)
+    assert refused.returncode == 1 and "0001_one was not applied" in refused.stderr
+
+
+def test_a_failing_migration_leaves_nothing(migrate, cluster, empty_database):
+    failed = migrate(_0001_one=ONE, _0002_two="CREATE TABLE two (a int); SELECT 1/0;")
+    assert failed.returncode == 1
+    assert "migration 0002_two: division by zero (22012)" in failed.stderr
+    assert ask(cluster, empty_database, "SELECT to_regclass('one'), to_regclass('two')") == [
+        ("one", None)]
+    assert migrate("status", _0001_one=ONE, _0002_two=TWO).stdout == (
+        "applied 0001 one dated\npending 0002 two -\n")
+
+
+def test_a_migration_must_not_commit(migrate):
+    failed = migrate(_0001_one=ONE + " COMMIT;")
+    assert failed.returncode == 1 and "ended its own transaction" in failed.stderr
+
+
+def test_two_at_once_apply_each_migration_once(build, cluster, empty_database, tmp_path):
+    paths = []
+    for number in range(1, 9):
+        path = tmp_path / f"000{number}_m{number}.sql"
+        path.write_text(f"CREATE TABLE m{number} (a int); SELECT pg_sleep(0.02);")
+        paths.append(str(path))
+    command = [os.path.join(build, "system", "store_driver"), "migrate",
+               cluster.dsn(database=empty_database), *paths]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    lines = [line for process in both for line in process.communicate(timeout=60)[0].splitlines()]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sorted(lines) == [f"applied 000{n} m{n}" for n in range(1, 9)]
+
+
+# ---- the first day -----------------------------------------------------------------------------
+
+
+def test_init_can_be_said_again(build, cluster, database):
+    before = ask(cluster, database, "SELECT id, secret FROM link_key")
+    assert len(before) == 1 and len(before[0][1]) == 32
+    subprocess.run([os.path.join(build, "system", "store_driver"), "init", cluster.dsn(), database],
+                   check=True, timeout=60)
+    assert ask(cluster, database, "SELECT id, secret FROM link_key") == before
+
+
+def test_init_makes_roles_that_can_do_no_harm(cluster, database):
+    roles = ask(cluster, database, "SELECT rolname, rolcanlogin, rolsuper OR rolcreatedb OR "
+                "rolcreaterole OR rolreplication OR rolbypassrls FROM pg_roles "
+                "WHERE rolname LIKE 'digestd%' ORDER BY 1")
+    assert roles == [(f"digestd_{name}", True, False)
+                     for name in ("engine", "operator", "owner", "web")]
+    assert ask(cluster, database, "SELECT DISTINCT tableowner FROM pg_tables "
+               "WHERE schemaname = 'public'") == [("digestd_owner",)]
+
+
+def test_strangers_may_not_connect(build, cluster, template):
+    ask(cluster, "postgres", "CREATE ROLE stranger LOGIN")
+    with pytest.raises(psycopg2.OperationalError, match="permission denied"):
+        psycopg2.connect(cluster.dsn("stranger", template))
+    ask(cluster, "postgres", "DROP ROLE stranger")
+
+
+def test_init_works_for_an_administrator_who_is_no_superuser(build):
+    with Cluster() as own:
+        ask(own, "postgres", "CREATE ROLE admin LOGIN CREATEDB CREATEROLE")
+        for _ in range(2):
+            done = subprocess.run([os.path.join(build, "system", "store_driver"), "init",
+                                   own.dsn("admin"), "letters"],
+                                  capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode == 0, done.stderr
+        assert ask(own, "letters", "SELECT count(*) FROM link_key") == [(1,)]
+
+
+# ---- waiting connection ------------------------------------------------------------------------
+
+
+def test_a_waiting_connection_copies_both_ways(build, cluster, empty_database):
+    done = subprocess.run([os.path.join(build, "system", "store_driver"), "waiting",
+                           cluster.dsn(database=empty_database)],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "query 7 zwei 2026-03-29T01:00:00.000001Z",
+        "copied in 2500",
+        "copied out 2500 first 1 x",
+        "stopped EINTR",
+        "stopped out EINTR",
+        "still 2500",
+        "refused 42P01",
+        "nested 42601",
+        "commit of a failed transaction EBADMSG",
+    ]
