@@ -57,11 +57,16 @@ int text_add(struct buf *out, int32_t c)
 	return buf_add(out, bytes, (size_t)n);
 }
 
+int32_t text_windows_1252(unsigned char byte)
+{
+	return byte >= 0x80 && byte < 0xA0 ? windows_1252[byte - 0x80] : byte;
+}
+
 /* The character that is to be kept in place of c; 0: none. */
 static int32_t repaired(int32_t c)
 {
 	if (c >= 0x80 && c < 0xA0)
-		return windows_1252[c - 0x80];
+		return text_windows_1252((unsigned char)c);
 	if (c < 0x20)
 		return c == '\t' || c == '\n' ? c : 0;
 	if (c == 0x7F || c == 0xFEFF || (c >= 0x202A && c <= 0x202E))

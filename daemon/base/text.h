@@ -23,6 +23,9 @@ int32_t text_take(struct str *s);
 /* One character as UTF-8. */
 int text_add(struct buf *out, int32_t c);
 
+/* What a byte means in windows-1252, the commonest wrong guess; 0 where it means nothing. */
+int32_t text_windows_1252(unsigned char byte);
+
 /*
  * Text fit to be stored: valid UTF-8 (broken bytes become U+FFFD), "\r\n" and "\r" become "\n",
  * the C1 codes are taken for the windows-1252 signs that they mostly are, other control
