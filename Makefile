@@ -136,6 +136,33 @@ system: all $(DRIVER_BIN) ## the system tests (pytest) against the programs in O
 check: deps-test ## everything that must hold: builds, unit and system tests, with sanitizers too
 	@sh tests/check.sh
 
+# ---- installation ----------------------------------------------------------------------------
+
+# systemd and man look below /usr/local too. A configuration that is there already stays as it is.
+SYSCONFDIR ?= /etc
+ROOT        = $(DESTDIR)$(PREFIX)
+CONFDIR     = $(DESTDIR)$(SYSCONFDIR)/digestd
+
+install: all ## programs, man pages, units and a configuration: DESTDIR, PREFIX
+	install -d "$(ROOT)/sbin" "$(ROOT)/bin" "$(ROOT)/lib/systemd/system" \
+		"$(ROOT)/lib/sysusers.d" "$(ROOT)/lib/tmpfiles.d" "$(ROOT)/share/man/man1" \
+		"$(ROOT)/share/man/man5" "$(ROOT)/share/man/man8" \
+		"$(ROOT)/share/doc/digestd/examples" "$(CONFDIR)/templates"
+	for program in $(filter %/digestd %/digestweb,$(BINARIES)); do \
+		install -m 0755 $$program "$(ROOT)/sbin" || exit 1; done
+	for program in $(filter %/digestctl,$(BINARIES)); do \
+		install -m 0755 $$program "$(ROOT)/bin" || exit 1; done
+	for section in 1 5 8; do \
+		install -m 0644 daemon/*.$$section "$(ROOT)/share/man/man$$section" || exit 1; done
+	for unit in digestd.service digestweb.service digestweb.socket; do \
+		sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' systemd/$$unit \
+			> "$(ROOT)/lib/systemd/system/$$unit" || exit 1; done
+	install -m 0644 systemd/digestd.sysusers "$(ROOT)/lib/sysusers.d/digestd.conf"
+	install -m 0644 systemd/digestd.tmpfiles "$(ROOT)/lib/tmpfiles.d/digestd.conf"
+	install -m 0644 systemd/digestd.conf "$(ROOT)/share/doc/digestd/examples"
+	install -m 0644 LICENSE "$(ROOT)/share/doc/digestd/copyright"
+	test -e "$(CONFDIR)/digestd.conf" || install -m 0644 systemd/digestd.conf "$(CONFDIR)"
+
 clean: ## remove what was built
 	rm -rf build
 

@@ -140,7 +140,6 @@ struct settings_web {
 
 struct settings_letters {
 	usec_t confirm_expires; /* the link of a confirm letter */
-	usec_t confirm_again;   /* at most one confirm letter an address in so long */
 };
 
 struct settings {

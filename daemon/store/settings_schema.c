@@ -236,8 +236,6 @@ static const struct config_group web = {web_keys, sizeof(struct HERE), NULL};
 static const struct config_key letters_keys[] = {
     {"confirm_expires", CONFIG_DURATION, AT(confirm_expires), "3 d", SECONDS(1), DAYS(90),
      .help = "the link in a confirm letter"},
-    {"confirm_again", CONFIG_DURATION, AT(confirm_again), "15 min", SECONDS(1), DAYS(7),
-     .help = "at most one confirm letter an address in so long"},
     {0},
 };
 static const struct config_group letters = {letters_keys, sizeof(struct HERE), NULL};

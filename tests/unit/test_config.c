@@ -461,6 +461,70 @@ static void a_report_has_an_end_and_shows_no_controls(void **state)
 	assert_non_null(strstr(buf_text(&r.text), "... and more\n"));
 }
 
+/* ---- documents ------------------------------------------------------------------------------- */
+
+struct documents {
+	struct buf manual, example;
+	unsigned keys, missing;
+};
+
+static void read_document(const char *path, struct buf *ret)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "r");
+	if (!f)
+		fail_msg("%s: unit tests run in the project's root", path);
+	char bytes[4096];
+	for (size_t n; (n = fread(bytes, 1, sizeof(bytes), f)) > 0;)
+		assert_int_equal(buf_add(ret, bytes, n), 0);
+}
+
+static void must_hold(struct documents *d, const struct buf *document, const char *line)
+{
+	if (!strstr(buf_text(document), line)) {
+		print_error("missing: %s\n", line + 1);
+		d->missing++;
+	}
+}
+
+static void look_up_name(const char *path, const struct config_key *key, void *userdata)
+{
+	struct documents *d = userdata;
+	bool quoted = key->type != CONFIG_INT && key->type != CONFIG_BOOL;
+	bool plain = key->type == CONFIG_GROUP || key->type == CONFIG_LIST || !key->initial;
+	const char *dot = strrchr(path, '.'), *name = dot ? dot + 1 : path;
+	d->keys++;
+	char line[256];
+	if (plain)
+		snprintf(line, sizeof(line), "\n.It Ic %s\n", path);
+	else
+		snprintf(line, sizeof(line), "\n.It Ic %s No = %s%s\n", path, quoted ? "Qq " : "",
+			 key->initial);
+	must_hold(d, &d->manual, line);
+
+	const char *before = strchr(path, '.') != dot ? " " : dot ? "\t" : "";
+	if (plain || strncmp(path, "relays.", 7) == 0)
+		snprintf(line, sizeof(line), "%s%s = ", before, name);
+	else if (key->type == CONFIG_STRINGS)
+		snprintf(line, sizeof(line), "%s%s = [ \"%s\" ];", before, name, key->initial);
+	else
+		snprintf(line, sizeof(line), "%s%s = %s%s%s;", before, name, quoted ? "\"" : "",
+			 key->initial, quoted ? "\"" : "");
+	must_hold(d, &d->example, line);
+}
+
+static void every_setting_stands_in_the_manual_and_the_example(void **state)
+{
+	(void)state;
+	struct documents d = {0};
+	read_document("daemon/digestd.conf.5", &d.manual);
+	read_document("systemd/digestd.conf", &d.example);
+	config_names(&settings_schema, look_up_name, &d);
+	buf_free(&d.manual);
+	buf_free(&d.example);
+	assert_int_equal(d.missing, 0);
+	assert_true(d.keys > 80);
+}
+
 /* ---- memory that runs out -------------------------------------------------------------------- */
 
 static int load_a(void *userdata)
@@ -507,6 +571,7 @@ int main(void)
 	    cmocka_unit_test(limits_scale_down_together),
 	    cmocka_unit_test(changes_that_need_a_restart_are_named),
 	    cmocka_unit_test(a_report_has_an_end_and_shows_no_controls),
+	    cmocka_unit_test(every_setting_stands_in_the_manual_and_the_example),
 	    cmocka_unit_test(each_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
