@@ -1,6 +1,7 @@
 /*
  * html_clean() on anything: what comes out is valid UTF-8, has only allowed elements, attributes
- * and schemes, is balanced, and cleaning it again changes nothing.
+ * and schemes, is balanced, and cleaning it again changes nothing. Its text has no spaces at line
+ * ends.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "base/text.h"
 #include "news/html.h"
 #include "news/markup.h"
+#include "news/totext.h"
 
 static void must(int holds, const char *what, struct str first, struct str second)
 {
@@ -77,5 +79,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_structure(clean);
 	must(html_clean(clean, NULL, &twice, NULL) == 0, "again", in, clean);
 	must(str_eq(clean, buf_str(&twice)), "changes", clean, buf_str(&twice));
+
+	_cleanup_buf_ struct buf text = {0}, raw = {0};
+	must(html_to_text(clean, 40, &text) == 0, "text", clean, clean);
+	must(!memmem(buf_text(&text), text.len, " \n", 2), "space at a line's end", clean,
+	     buf_str(&text));
+	html_to_text(in, 40, &raw); /* not its input, but it must bear it */
 	return 0;
 }
