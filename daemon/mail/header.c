@@ -126,7 +126,7 @@ static void add_phrase(struct buf *out, struct str text, size_t *column)
 	struct shape shape = shape_of(text);
 	if (shape.len == 0)
 		return;
-	if (!shape.ascii || shape.coded || shape.longest > HEADER_FOLD / 2) {
+	if (!shape.ascii || shape.coded || shape.longest > HEADER_LINE / 2) {
 		add_gap(out, column, 24);
 		mime_words(out, text, column);
 		return;

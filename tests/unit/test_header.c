@@ -111,7 +111,8 @@ static void long_values_are_folded(void **state)
 			assert_int_equal(header_mailbox(&out, "From", buf_str(&value),
 							STR("somebody@news.example")),
 					 0);
-			check_lines(buf_str(&out), 78);
+			/* A name without spaces has no place for a fold. */
+			check_lines(buf_str(&out), w == 2 ? 998 : 78);
 		}
 	}
 	text(&out,
