@@ -5,8 +5,8 @@ A locale file, templates/locale/LANG.json, holds nested objects of strings:
   mail    what mails say; templates reach it as {{text.mail.NAME}}. A string never holds a name of
           the template's: it stands alone, or before the list's title, an address or a link on its
           own, so that each language may put its words in its own order. greeting_before and
-          greeting_after stand around the reader's name and may be empty. mail.KIND.subject is the
-          subject of the letter KIND.
+          greeting_after stand around the reader's name and may be empty. mail.KIND.subject and
+          mail.KIND.preheader are those of the letter KIND.
   date    how dates are written: "pattern" for the date of an issue, "short" for that of an article,
           with {weekday}, {day}, {month} and {year}; "weekdays" from "1", Monday, to "7", Sunday;
           "months" from "1" to "12".
@@ -73,6 +73,6 @@ def test_each_string_of_mails_is_used():
     used = set()
     for template in (TEMPLATES / "mail").rglob("*.mustache"):
         used |= set(re.findall(r"{{[{&#^]?\s*text\.([\w.]+)", template.read_text("utf-8")))
-    subjects = {name for name in ENGLISH if re.fullmatch(r"mail\.\w+\.subject", name)}
+    heads = {name for name in ENGLISH if re.fullmatch(r"mail\.\w+\.(subject|preheader)", name)}
     mail = {name for name in ENGLISH if name.startswith("mail.")}
-    assert mail == {name for name in used if name.startswith("mail.")} | subjects
+    assert mail == {name for name in used if name.startswith("mail.")} | heads

@@ -11,6 +11,7 @@ MAIL = Path(__file__).parents[2] / "templates" / "mail"
 HTML = sorted(MAIL.rglob("*.html.mustache"))
 TEXT = sorted(MAIL.rglob("*.txt.mustache"))
 MESSAGES = re.compile(r"digest\.|letter-(confirm|welcome|goodbye|test)\.")
+THEMES = ("plain", "magazine")
 WHOLE = [path for path in HTML if MESSAGES.match(path.name)]
 
 # The colours of words and of what lies behind them, light and dark.
@@ -18,8 +19,8 @@ LIGHT = {"ink": "#1c1b19", "muted": "#5c5851"}, ("#ffffff", "#f3efe7", "#e9e4da"
 DARK = {"ink": "#f1ede5", "muted": "#bab3a7"}, ("#171614", "#242220", "#2e2b26")
 
 
-def name(path):
-    return str(path.relative_to(MAIL))
+def name(value):
+    return value if isinstance(value, str) else str(value.relative_to(MAIL))
 
 
 class Tags(HTMLParser):
@@ -70,17 +71,6 @@ def test_no_words_are_smaller_than_16_pixels(path):
         assert int(size) >= 16 or int(size) <= 1
 
 
-@pytest.mark.parametrize("path", WHOLE, ids=name)
-def test_language_and_direction_are_told(path):
-    told = {
-        tag: (attributes["lang"], attributes["dir"])
-        for tag, attributes in tags(path)
-        if tag in {"html", "body", "div"} and "lang" in attributes
-    }
-    ours = ("{{list.lang}}", "{{list.dir}}")
-    assert told == {"html": ours, "body": ours, "div": ours}
-
-
 @pytest.mark.parametrize("path", TEXT, ids=name)
 def test_text_escapes_nothing_and_fits(path):
     text = path.read_text("utf-8")
@@ -98,7 +88,22 @@ def with_partials(path, theme):
     return text
 
 
-@pytest.mark.parametrize("theme", ["plain", "magazine"])
+@pytest.mark.parametrize(
+    "theme, path",
+    [(theme, path) for theme in THEMES for path in WHOLE if path.parent in (MAIL / theme, MAIL)],
+    ids=name,
+)
+def test_language_and_direction_are_told(theme, path):
+    told = {
+        tag: (attributes["lang"], attributes["dir"])
+        for tag, attributes in Tags(with_partials(path, theme)).tags
+        if tag in {"html", "body", "div"} and "lang" in attributes
+    }
+    ours = ("{{list.lang}}", "{{list.dir}}")
+    assert told == {"html": ours, "body": ours, "div": ours}
+
+
+@pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("kind", ["html", "txt"])
 def test_a_digest_tells_why_and_how_to_leave(theme, kind):
     text = with_partials(MAIL / theme / f"digest.{kind}.mustache", theme)
@@ -142,7 +147,7 @@ def test_words_stand_out(words, behind):
         assert contrast(colour, background) >= 4.5, f"{colour} on {background}"
 
 
-@pytest.mark.parametrize("theme", ["plain", "magazine"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_links_and_buttons_stand_out(theme):
     for background in LIGHT[1][:2]:
         assert contrast(accent(theme, "accent"), background) >= 4.5
