@@ -94,7 +94,8 @@ struct piece {
  * them is ignored. In a late section `.` is the late value and other names are those of the data;
  * only what the data doesn't have is looked for in the late value. `limit`: bytes of literal text,
  * 0 for no limit. *ret (NULL: nothing at all) is the first of the pieces, in the arena; they don't
- * need the template or the data any more. Errors as for mustache_render().
+ * need the template or the data any more. A late section is always gone into, so a partial must not
+ * include itself within one. Errors as for mustache_render().
  */
 int mustache_reduce(const struct mustache *m, json_t *data, enum mustache_escape escape,
 		    const char *const late[], size_t limit, struct arena *arena, struct piece **ret,

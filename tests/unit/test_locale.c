@@ -1,21 +1,17 @@
 /* The words of a language, with English under them. */
+#include "embedded.h"
 #include "tempdir.h"
 
 #include "base/cleanup.h"
-#include "base/embed.h"
 #include "mail/locale.h"
 
-#define FILE_OF(name, text)                                                                        \
-	{                                                                                          \
-		name, text, text + sizeof(text) - 1                                                \
-	}
 const struct embedded_file embedded_files[] = {
-    FILE_OF("templates/locale/de-AT.json", "{\"mail\":{\"hello\":\"Servus\"}}"),
-    FILE_OF("templates/locale/de.json", "{\"mail\":{\"hello\":\"Hallo\",\"bye\":\"Tschüss\"}}"),
-    FILE_OF("templates/locale/en.json", "{\"mail\":{\"hello\":\"Hello\",\"bye\":\"Bye\",\"more\":"
-					"\"More\"},\"web\":{\"ok\":\"OK\"}}"),
-    FILE_OF("templates/locale/zh-Hant.json", "{\"mail\":{\"hello\":\"你好\"}}"),
-    {NULL, NULL, NULL},
+    EMBED("templates/locale/de-AT.json", "{\"mail\":{\"hello\":\"Servus\"}}"),
+    EMBED("templates/locale/de.json", "{\"mail\":{\"hello\":\"Hallo\",\"bye\":\"Tschüss\"}}"),
+    EMBED("templates/locale/en.json", "{\"mail\":{\"hello\":\"Hello\",\"bye\":\"Bye\",\"more\":"
+				      "\"More\"},\"web\":{\"ok\":\"OK\"}}"),
+    EMBED("templates/locale/zh-Hant.json", "{\"mail\":{\"hello\":\"你好\"}}"),
+    EMBED_END,
 };
 
 static void gives(const char *dir, const char *lang, const char *expected)

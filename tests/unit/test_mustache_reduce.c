@@ -126,6 +126,57 @@ static void inner_data_goes_before_late_names(void **state)
 		   "{\"a\":{\"links\":{\"view\":\"own\"}}}", "[own]{reader.name}");
 }
 
+/* Whether a late section is entered isn't known, so a partial within it goes on for ever. */
+static void a_partial_that_only_the_reader_could_end_is_refused(void **state)
+{
+	(void)state;
+	_cleanup_arena_ struct arena arena = {0};
+	char *texts[] = {"", "{{#reader.x}}{{> p1}}{{/reader.x}}", ""};
+	struct mustache_partials partials = {load_from, texts, true};
+	struct why why;
+	struct mustache *m;
+	struct piece *pieces = NULL;
+	json_t *data = json_object();
+	assert_int_equal(mustache_compile(&arena, STR("{{> p1}}"), "t", &partials, &m, &why), 0);
+	assert_int_equal(
+	    mustache_reduce(m, data, MUSTACHE_HTML, late_names, 0, &arena, &pieces, &why), -ELOOP);
+	assert_null(pieces);
+	json_decref(data);
+}
+
+/* As deep as pieces can be nested: filling them in has stack enough, under sanitizers too. */
+static void the_deepest_pieces_are_filled_in(void **state)
+{
+	(void)state;
+	_cleanup_arena_ struct arena arena = {0};
+	_cleanup_buf_ struct buf out = {0};
+	struct buf part[3] = {{0}};
+	char *texts[3];
+	struct mustache_partials partials = {load_from, texts, true};
+	struct why why;
+	struct mustache *m;
+	struct piece *pieces;
+	for (int i = 0; i < 3; i++) {
+		int sections = i < 2 ? 99 : 50;
+		for (int k = 0; k < sections; k++)
+			buf_adds(&part[i], "{{#reader.x}}");
+		buf_adds(&part[i], i == 0 ? "{{> p1}}" : i == 1 ? "{{> p2}}" : "{{.}}");
+		for (int k = 0; k < sections; k++)
+			buf_adds(&part[i], "{{/reader.x}}");
+		texts[i] = part[i].data;
+	}
+	json_t *data = json_object(), *late = json_pack("{s:{s:[s]}}", "reader", "x", "deep");
+	assert_int_equal(mustache_compile(&arena, STR("{{> p0}}"), "t", &partials, &m, &why), 0);
+	assert_int_equal(
+	    mustache_reduce(m, data, MUSTACHE_HTML, late_names, 0, &arena, &pieces, &why), 0);
+	assert_int_equal(piece_render(pieces, late, &out), 0);
+	assert_string_equal(buf_text(&out), "deep");
+	json_decref(data);
+	json_decref(late);
+	for (int i = 0; i < 3; i++)
+		buf_free(&part[i]);
+}
+
 static void literal_text_has_a_limit(void **state)
 {
 	(void)state;
@@ -389,6 +440,8 @@ int main(void)
 	    cmocka_unit_test(late_sections_keep_their_children),
 	    cmocka_unit_test(in_a_late_section_only_unknown_names_are_the_readers),
 	    cmocka_unit_test(inner_data_goes_before_late_names),
+	    cmocka_unit_test(a_partial_that_only_the_reader_could_end_is_refused),
+	    cmocka_unit_test(the_deepest_pieces_are_filled_in),
 	    cmocka_unit_test(literal_text_has_a_limit),
 	    cmocka_unit_test(holes_have_a_limit),
 	    cmocka_unit_test(filling_in_ends_when_told_and_has_limits),

@@ -1,26 +1,22 @@
 /* Finding templates, freezing them, and rendering a file. */
+#include "embedded.h"
 #include "tempdir.h"
 
-#include "base/embed.h"
 #include "mail/template.h"
 
 /* Instead of what the program has within: a small theme. */
-#define FILE_OF(name, text)                                                                        \
-	{                                                                                          \
-		name, text, text + sizeof(text) - 1                                                \
-	}
 const struct embedded_file embedded_files[] = {
-    FILE_OF("templates/mail/card.html.mustache", "shared card"),
-    FILE_OF("templates/mail/foot.html.mustache", "shared foot {{reader.name}}\n"),
-    FILE_OF("templates/mail/foot.txt.mustache", "text foot"),
-    FILE_OF("templates/mail/half/digest.html.mustache", "{{> foot}}"),
-    FILE_OF("templates/mail/letter-confirm.txt.mustache", "Confirm, {{name}}.\n{{> foot}}"),
-    FILE_OF("templates/mail/plain/card.html.mustache", "<b>{{title}}</b>"),
-    FILE_OF("templates/mail/plain/digest.html.mustache",
-	    "\xEF\xBB\xBF{{#articles}}{{> card}}{{/articles}}\n  {{> foot}}"),
-    FILE_OF("templates/mail/plain/digest.txt.mustache",
-	    "{{#articles}}{{title}}{{/articles}} {{> foot}}"),
-    {NULL, NULL, NULL},
+    EMBED("templates/mail/card.html.mustache", "shared card"),
+    EMBED("templates/mail/foot.html.mustache", "shared foot {{reader.name}}\n"),
+    EMBED("templates/mail/foot.txt.mustache", "text foot"),
+    EMBED("templates/mail/half/digest.html.mustache", "{{> foot}}"),
+    EMBED("templates/mail/letter-confirm.txt.mustache", "Confirm, {{name}}.\n{{> foot}}"),
+    EMBED("templates/mail/plain/card.html.mustache", "<b>{{title}}</b>"),
+    EMBED("templates/mail/plain/digest.html.mustache",
+	  "\xEF\xBB\xBF{{#articles}}{{> card}}{{/articles}}\n  {{> foot}}"),
+    EMBED("templates/mail/plain/digest.txt.mustache",
+	  "{{#articles}}{{title}}{{/articles}} {{> foot}}"),
+    EMBED_END,
 };
 
 static void loads(const char *dir, const char *name, const char *expected)

@@ -1,22 +1,17 @@
 /* Each allocation in finding, freezing and rendering templates and locales fails once. */
+#include "embedded.h"
 #include "failing_alloc.h"
 #include "tempdir.h"
 
-#include "base/embed.h"
 #include "mail/locale.h"
 #include "mail/template.h"
-
-#define FILE_OF(name, text)                                                                        \
-	{                                                                                          \
-		name, text, text + sizeof(text) - 1                                                \
-	}
 const struct embedded_file embedded_files[] = {
-    FILE_OF("templates/locale/de.json", "{\"mail\":{\"hello\":\"Hallo\"}}"),
-    FILE_OF("templates/locale/en.json", "{\"mail\":{\"hello\":\"Hello\",\"bye\":\"Bye\"}}"),
-    FILE_OF("templates/mail/foot.html.mustache", "<hr>"),
-    FILE_OF("templates/mail/plain/digest.html.mustache", "{{title}}{{> foot}}"),
-    FILE_OF("templates/mail/plain/digest.txt.mustache", "{{title}}"),
-    {NULL, NULL, NULL},
+    EMBED("templates/locale/de.json", "{\"mail\":{\"hello\":\"Hallo\"}}"),
+    EMBED("templates/locale/en.json", "{\"mail\":{\"hello\":\"Hello\",\"bye\":\"Bye\"}}"),
+    EMBED("templates/mail/foot.html.mustache", "<hr>"),
+    EMBED("templates/mail/plain/digest.html.mustache", "{{title}}{{> foot}}"),
+    EMBED("templates/mail/plain/digest.txt.mustache", "{{title}}"),
+    EMBED_END,
 };
 
 static int freeze_and_thaw(void *ctx)
