@@ -13,6 +13,7 @@ import time
 import psycopg2
 import pytest
 
+import lint_sql
 from pg import Cluster
 from pgproxy import Proxy
 
@@ -75,8 +76,15 @@ class Driver:
         assert code == 0, "".join(self.errors)
         return rest
 
-    def log(self, text):
-        return [line for line in self.errors if text in line]
+    def logged(self, text, times=1):
+        """Whether the log says it just so often; waits for lines that are on their way."""
+        deadline = time.monotonic() + 5
+        while self.count_logged(text) < times and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self.count_logged(text) == times
+
+    def count_logged(self, text):
+        return sum(text in line for line in self.errors)
 
     def __enter__(self):
         return self
@@ -339,8 +347,8 @@ def test_a_terminated_session_tells_its_reason(driver, cluster, empty_database):
         "WHERE application_name = 'store_driver'")
     driver.expect("end a lost 57P01 ENOTCONN SELECT pg_sleep")
     driver.expect("state up")
-    assert len(driver.log("terminating connection due to administrator command; trying")) == 1
-    assert len(driver.log("connected to")) == 2
+    assert driver.logged("terminating connection due to administrator command; trying", times=1)
+    assert driver.logged("connected to", times=2)
 
 
 def test_an_idle_session_that_is_terminated_comes_back(driver, cluster, empty_database):
@@ -349,7 +357,7 @@ def test_an_idle_session_that_is_terminated_comes_back(driver, cluster, empty_da
         "WHERE application_name = 'store_driver'")
     driver.expect("state away")
     driver.expect("state up")
-    assert len(driver.log("terminating connection due to administrator command; trying")) == 1
+    assert driver.logged("terminating connection due to administrator command; trying", times=1)
 
 
 def test_work_waits_for_a_server_that_comes_back(build):
@@ -366,8 +374,8 @@ def test_work_waits_for_a_server_that_comes_back(build):
         driver.expect("state away")
         own.start()
         driver.expect("state up")
-        assert len(driver.log("trying again")) == 2
-        assert len(driver.log("connected to")) == 3
+        assert driver.logged("trying again", times=2)
+        assert driver.logged("connected to", times=3)
 
 
 def test_a_silent_server_is_given_up(build, cluster, empty_database):
@@ -396,10 +404,7 @@ def test_a_standby_is_not_taken_for_a_primary(build, cluster, empty_database):
     ask(cluster, empty_database, "CREATE ROLE reader LOGIN")
     ask(cluster, empty_database, "ALTER ROLE reader SET default_transaction_read_only = on")
     with Driver(build, cluster.dsn("reader", empty_database)) as driver:
-        deadline = time.monotonic() + 10
-        while not driver.log("session is read-only"):
-            assert time.monotonic() < deadline, driver.errors
-            time.sleep(0.05)
+        assert driver.logged("session is read-only")
     ask(cluster, empty_database, "DROP ROLE reader")
 
 
@@ -423,7 +428,7 @@ def test_notifications_arrive_and_are_asked_for_again(driver, cluster, empty_dat
 def test_warnings_are_handed_on(driver):
     driver.say("query DO $$ BEGIN RAISE NOTICE 'low'; RAISE WARNING 'high'; END $$")
     assert "warning 01000 high" in driver.expect("end query done")
-    assert driver.log("warning: database: high") and not driver.log("low")
+    assert driver.logged("warning: database: high") and driver.logged("low", times=0)
 
 
 def test_a_cancelled_wait_for_the_standby_is_told(build):
@@ -643,6 +648,32 @@ def test_init_works_for_an_administrator_who_is_no_superuser(build):
                                   capture_output=True, text=True, timeout=60, check=False)
             assert done.returncode == 0, done.stderr
         assert ask(own, "letters", "SELECT count(*) FROM link_key") == [(1,)]
+
+
+# ---- named statements ---------------------------------------------------------------------------
+
+
+def test_every_named_statement_is_one_that_the_schema_understands(cluster, database):
+    complaints, count = lint_sql.check(cluster.dsn(database=database))
+    assert not complaints
+    assert count > 0
+
+
+def test_a_wrong_statement_is_told_with_its_place(cluster, database, tmp_path):
+    path = tmp_path / "q.sql"
+    path.write_text("-- name: good\nSELECT 1\n\n-- name: bad\n-- a comment\nSELECT id,\n\tnope\n"
+                    "FROM list\n-- name: guess\nSELECT $1 IS NULL\n-- name: copied\n"
+                    "COPY delivery (issue, nope) FROM STDIN\n-- name: locks\n"
+                    "LOCK TABLE list IN EXCLUSIVE MODE\n")
+    connection = psycopg2.connect(cluster.dsn(database=database))
+    complaints, count = lint_sql.check_statements(connection, [str(path)])
+    connection.close()
+    assert count == 5
+    assert [line.split("q.sql:")[1] for line in complaints] == [
+        '7: bad: column "nope" does not exist',
+        "10: guess: could not determine data type of parameter $1",
+        '12: copied: column "nope" of relation "delivery" does not exist',
+    ]
 
 
 # ---- waiting connection ------------------------------------------------------------------------
