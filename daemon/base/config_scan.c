@@ -1,12 +1,11 @@
 #include "base/config_scan.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/file.h"
 
 struct reader { /* of one file */
 	struct config_scan *scan;
@@ -331,30 +330,13 @@ static int scan_bytes(struct reader *r)
 	return e;
 }
 
-/* The whole file; names in it are views, so that it lives in the arena. */
-static int slurp(struct arena *a, const char *path, struct str *ret)
+/* The whole file, into the arena: names are views of it. */
+static int slurp(struct arena *a, const char *path, struct str *ret, struct why *why)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	struct stat st;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (S_ISDIR(st.st_mode))
-		return -EISDIR;
-	_cleanup_buf_ struct buf b = {.limit = CONFIG_SCAN_SIZE};
-	for (;;) {
-		char bytes[4096];
-		ssize_t n = read(fd, bytes, sizeof(bytes));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		if (buf_add(&b, bytes, (size_t)n) < 0)
-			return b.err == -EOVERFLOW ? -EFBIG : b.err;
-	}
+	_cleanup_buf_ struct buf b = {0};
+	int e = file_read(path, CONFIG_SCAN_SIZE, &b, why);
+	if (e < 0)
+		return e;
 	ret->p = arena_copy(a, buf_str(&b));
 	ret->n = b.len;
 	return ret->p ? 0 : -ENOMEM;
@@ -368,14 +350,12 @@ static int read_file(struct reader *outer, const char *path, unsigned includes,
 	r.line = 1;
 	r.line_begins = true;
 	r.includes = includes;
-	int e = slurp(&r.scan->arena, path, &r.in);
+	struct why why;
+	int e = slurp(&r.scan->arena, path, &r.in, &why);
 	if (e == -ENOMEM)
 		return e;
 	if (e < 0) {
-		if (from.line)
-			syntax_wrong(r.syntax, from, "can't read %s: %s", path, strerror(-e));
-		else
-			syntax_wrong(r.syntax, from, "can't be read: %s", strerror(-e));
+		syntax_wrong(r.syntax, from, "can't be read: %s", why.text);
 		return 0;
 	}
 	return scan_bytes(&r);

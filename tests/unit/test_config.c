@@ -202,6 +202,8 @@ static void all_mistakes_are_told_at_once(void **state)
 	refused("stat_dir = \"/\"\nlog_level = 1\nfeeds = { flood = 5000000000; flood = 2 }\n"
 		"web = { listen = \"x\" }\n",
 		3, "5000000000 is beyond what a number may be here", 6);
+	refused("log_level = 1\nlog_level = 2\nstate_dir = 3\nbogus = 4\n" RELAY, 1,
+		"log_level must be one of its words in quotes, not a number\n", 4);
 }
 
 static void numbers_that_would_wrap_are_refused(void **state)
@@ -251,6 +253,7 @@ static void mistakes_of_syntax_are_explained(void **state)
 	    {"a\nb = 1", 1, "\"=\" is missing after a"},
 	    {"a = ", 1, "a has no value"},
 	    {"a = ; b = 1", 1, "a has no value"},
+	    {"=", 1, "a name is missing before \"=\""},
 	    {"= 5", 1, "a name is missing before \"=\""},
 	    {"a = ( 1, )", 1, "there is a comma too much before \")\""},
 	    {"a = ( { } { } )", 1, "a comma is missing before this value"},
@@ -293,7 +296,7 @@ static void includes_count_from_their_file(void **state)
 	assert_non_null(strstr(buf_text(&report.text), "b.conf:4: error: bogus"));
 	assert_non_null(strstr(buf_text(&report.text), "c.conf:2: error: feeds.flood"));
 	assert_non_null(strstr(buf_text(&report.text), "a.conf:3: error: more"));
-	refused("@include \"nope\"", 1, "can't read ", 1);
+	refused("@include \"nope\"", 1, "can't be read: ", 1);
 	snprintf(text, sizeof(text), "@include \"%s\"", in_directory("a.conf"));
 	write_file("b.conf", text);
 	report_free(&report);
@@ -308,11 +311,12 @@ static void files_that_are_no_configuration_are_refused(void **state)
 	struct settings *s = NULL;
 	_cleanup_report_ struct report report = {0};
 	assert_int_equal(settings_load("/nonexistent", SETTINGS_WEB, &s, &report), -EINVAL);
-	assert_string_equal(buf_text(&report.text),
-			    "/nonexistent: error: can't be read: No such file or directory\n");
+	assert_string_equal(
+	    buf_text(&report.text),
+	    "/nonexistent: error: can't be read: /nonexistent: No such file or directory\n");
 	report_free(&report);
 	assert_int_equal(settings_load("/tmp", SETTINGS_WEB, &s, &report), -EINVAL);
-	assert_non_null(strstr(buf_text(&report.text), "Is a directory"));
+	assert_non_null(strstr(buf_text(&report.text), "not a regular file"));
 	_cleanup_config_scan_ struct config_scan scan = {0};
 	report_free(&report);
 	assert_int_equal(config_scan_text(&scan, "x", (struct str){"a = \"\0\"", 7}, &report), 0);
@@ -461,6 +465,22 @@ static void a_report_has_an_end_and_shows_no_controls(void **state)
 	assert_non_null(strstr(buf_text(&r.text), "... and more\n"));
 }
 
+static void a_report_is_sorted_by_line_file_by_file(void **state)
+{
+	(void)state;
+	_cleanup_report_ struct report r = {0};
+	report_error(&r, "b", 30, "1");
+	report_error(&r, "a", 9, "2");
+	report_warning(&r, "b", 4, "3");
+	report_error(&r, "b", 30, "4");
+	report_sort(&r);
+	report_error(&r, "b", 4, "5");
+	report_error(&r, "a", 0, "6");
+	report_sort(&r);
+	assert_string_equal(buf_text(&r.text), "b:4: warning: 3\nb:4: error: 5\nb:30: error: 1\n"
+					       "b:30: error: 4\na: error: 6\na:9: error: 2\n");
+}
+
 /* ---- documents ------------------------------------------------------------------------------- */
 
 struct documents {
@@ -571,6 +591,7 @@ int main(void)
 	    cmocka_unit_test(limits_scale_down_together),
 	    cmocka_unit_test(changes_that_need_a_restart_are_named),
 	    cmocka_unit_test(a_report_has_an_end_and_shows_no_controls),
+	    cmocka_unit_test(a_report_is_sorted_by_line_file_by_file),
 	    cmocka_unit_test(every_setting_stands_in_the_manual_and_the_example),
 	    cmocka_unit_test(each_allocation_may_fail),
 	};
