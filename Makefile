@@ -171,8 +171,9 @@ install: all ## programs, man pages, units and a configuration: DESTDIR, PREFIX
 		install -m 0755 $$program "$(ROOT)/sbin" || exit 1; done
 	for program in $(filter %/digestctl,$(BINARIES)); do \
 		install -m 0755 $$program "$(ROOT)/bin" || exit 1; done
-	for section in 1 5 8; do \
-		install -m 0644 daemon/*.$$section "$(ROOT)/share/man/man$$section" || exit 1; done
+	for page in daemon/*.[158]; do \
+		sed 's|/usr/local|$(PREFIX)|; s|/etc/digestd|$(SYSCONFDIR)/digestd|g' "$$page" \
+			> "$(ROOT)/share/man/man$${page##*.}/$${page##*/}" || exit 1; done
 	for unit in digestd.service digestweb.service digestweb.socket; do \
 		sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' systemd/$$unit \
 			> "$(ROOT)/lib/systemd/system/$$unit" || exit 1; done
