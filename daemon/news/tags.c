@@ -159,7 +159,8 @@ static int compare(const void *key, const void *element)
 	const struct str *name = key;
 	const struct entry *entry = element;
 	int order = strncasecmp(name->p, entry->name, name->n);
-	return order ? order : entry->name[name->n] ? -1 : 0;
+	size_t n = strlen(entry->name);
+	return order ? order : (name->n > n) - (name->n < n);
 }
 
 struct tag_use tag_find(struct str name)
