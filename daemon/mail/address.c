@@ -58,14 +58,9 @@ static size_t character(struct str s, bool joiners)
 	return is_visible(c) ? (size_t)n : 0;
 }
 
-static int check_local(struct str local, struct why *why)
+/* Whether it's a dot-atom. */
+static int check_atoms(struct str local, struct why *why)
 {
-	if (local.n == 0)
-		return why_set(why, -EINVAL, "there is nothing before the @");
-	if (local.n > ADDRESS_LOCAL - 1)
-		return why_set(why, -EINVAL, "more than %d bytes before the @", ADDRESS_LOCAL - 1);
-	if (local.p[0] == '"')
-		return why_set(why, -EINVAL, "quoted names before the @ are not accepted");
 	if (local.p[0] == '.' || local.p[local.n - 1] == '.')
 		return why_set(why, -EINVAL, "the part before the @ starts or ends with a dot");
 	for (size_t i = 0, n; i < local.n; i += n) {
@@ -77,6 +72,17 @@ static int check_local(struct str local, struct why *why)
 			return why_set(why, -EINVAL, "two dots in a row before the @");
 	}
 	return 0;
+}
+
+static int check_local(struct str local, struct why *why)
+{
+	if (local.n == 0)
+		return why_set(why, -EINVAL, "there is nothing before the @");
+	if (local.n > ADDRESS_LOCAL - 1)
+		return why_set(why, -EINVAL, "more than %d bytes before the @", ADDRESS_LOCAL - 1);
+	if (local.p[0] == '"')
+		return why_set(why, -EINVAL, "quoted names before the @ are not accepted");
+	return check_atoms(local, why);
 }
 
 static int check_label(struct str label, struct why *why)
@@ -230,12 +236,16 @@ int address_parse(struct str text, struct address *ret, struct why *why)
 		return why_set(why, -EINVAL, "the address has more than %d bytes",
 			       ADDRESS_WIRE - 1);
 	memcpy(a.display, text.p, text.n);
-	snprintf(a.wire, sizeof(a.wire), "%s@%s", a.local, a.domain);
+	memcpy(a.wire, text.p, local.n + 1);
+	memcpy(a.wire + local.n + 1, a.domain, strlen(a.domain));
 
 	char folded[3 * ADDRESS_LOCAL];
 	r = fold_local(local, folded, sizeof(folded));
 	if (r < 0)
 		return why_set(why, r, r == -ENOMEM ? "out of memory" : "the name is too long");
+	r = check_atoms(str_of(folded), why); /* NFC makes a semicolon of U+037E */
+	if (r < 0)
+		return r;
 	if (snprintf(a.norm, sizeof(a.norm), "%s@%s", folded, a.domain) >= (int)sizeof(a.norm))
 		return why_set(why, -EINVAL, "the name is too long");
 	a.needs_smtputf8 = !is_ascii(local);

@@ -47,7 +47,7 @@ static int set_language(json_t *data, json_t *content, struct str lang)
 	json_t *list = json_object_get(content, "list"), *text = json_object_get(content, "text");
 	json_t *other =
 	    lang.n && !str_eq(lang, jsontext_of(list, "lang")) ? find_locale(content, lang) : NULL;
-	json_t *own = list ? json_copy(list) : json_object();
+	json_t *own = jsontext_copy(list);
 	int r = set(data, "list", own);
 	if (r >= 0 && other) {
 		text = other;
@@ -114,7 +114,7 @@ static int set_articles(json_t *data, json_t *content, const struct digest_varia
 	for (size_t i = 0; i < json_array_size(all) && r >= 0; i++) {
 		if (!is_for(variant, json_array_get(all, i)))
 			continue;
-		json_t *article = json_copy(json_array_get(all, i));
+		json_t *article = jsontext_copy(json_array_get(all, i));
 		if (json_array_append_new(chosen, article) < 0)
 			return -ENOMEM;
 		r = fill_article(article, list, text);
@@ -144,10 +144,10 @@ static int set_articles(json_t *data, json_t *content, const struct digest_varia
 static int set_issue(json_t *data, json_t *content)
 {
 	_cleanup_buf_ struct buf date = {0};
-	json_t *issue = json_copy(json_object_get(content, "issue"));
+	json_t *issue = jsontext_copy(json_object_get(content, "issue"));
 	json_t *words = json_object_get(json_object_get(data, "text"), "date");
 	struct str day = jsontext_of(issue, "occurrence");
-	int r = set(data, "issue", issue ? issue : json_object());
+	int r = set(data, "issue", issue);
 	if (r < 0)
 		return r;
 	if (day.n != strlen("2026-11-24") || !localdate_is(day))

@@ -78,11 +78,12 @@ static void add_words(struct buf *out, struct str text, size_t *column, bool esc
 	}
 }
 
+/* A first line is never folded at once: some readers take "To:" alone for empty. */
 static size_t start(struct buf *out, const char *name)
 {
 	buf_adds(out, name);
-	buf_adds(out, ":");
-	return strlen(name) + 1;
+	buf_adds(out, ": ");
+	return strlen(name) + 2;
 }
 
 /* The end of a header; takes it back whole when the buffer was too small. */
@@ -109,8 +110,6 @@ int header_text(struct buf *out, const char *name, struct str text)
 {
 	struct shape shape = shape_of(text);
 	size_t from = out->len, column = start(out, name);
-	buf_addc(out, ' ');
-	column++;
 	if (shape.ascii && !shape.coded && shape.longest < HEADER_FOLD - 1)
 		add_words(out, text, &column, false);
 	else
@@ -120,27 +119,24 @@ int header_text(struct buf *out, const char *name, struct str text)
 
 /* ---- mailboxes ---- */
 
-/* A display name, as atoms, as a quoted string or as encoded words. */
-static void add_phrase(struct buf *out, struct str text, size_t *column)
+/* A display name, as atoms, as a quoted string or as encoded words, and the space behind it. */
+static void add_phrase(struct buf *out, struct str text, size_t next, size_t *column)
 {
 	struct shape shape = shape_of(text);
 	if (shape.len == 0)
 		return;
 	if (!shape.ascii || shape.coded || shape.longest > HEADER_LINE / 2) {
-		add_gap(out, column, 24);
 		mime_words(out, text, column);
-		return;
+	} else {
+		if (!shape.atoms)
+			buf_addc(out, '"');
+		*column += !shape.atoms;
+		add_words(out, text, column, !shape.atoms);
+		if (!shape.atoms)
+			buf_addc(out, '"');
+		*column += !shape.atoms;
 	}
-	add_gap(out, column, word_size((struct mime_reader){text, false}, true) + 2);
-	if (!shape.atoms) {
-		buf_addc(out, '"');
-		++*column;
-	}
-	add_words(out, text, column, !shape.atoms);
-	if (!shape.atoms) {
-		buf_addc(out, '"');
-		++*column;
-	}
+	add_gap(out, column, next);
 }
 
 /* Whether an address or identifier can stand between angle brackets. */
@@ -166,8 +162,7 @@ static int add_named(struct buf *out, const char *name, struct str display, stru
 	if (!is_bare(value, 320))
 		return -EINVAL;
 	size_t from = out->len, column = start(out, name);
-	add_phrase(out, display, &column);
-	add_gap(out, &column, value.n + 2);
+	add_phrase(out, display, value.n + 2, &column);
 	buf_addc(out, '<');
 	buf_addstr(out, value);
 	buf_addc(out, '>');
@@ -195,7 +190,6 @@ int header_raw(struct buf *out, const char *name, struct str value)
 			return -EINVAL;
 	size_t from = out->len;
 	start(out, name);
-	buf_addc(out, ' ');
 	buf_addstr(out, value);
 	return finish(out, from);
 }
@@ -236,10 +230,10 @@ int header_urls(struct buf *out, const char *name, const struct str urls[], size
 		if (urls[i].n == 0)
 			continue;
 		if (written++)
-			buf_adds(out, ",\r\n");
+			buf_adds(out, ",\r\n ");
 		else
 			start(out, name);
-		buf_adds(out, " <");
+		buf_addc(out, '<');
 		add_url(out, urls[i]);
 		buf_addc(out, '>');
 	}

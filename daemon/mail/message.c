@@ -184,10 +184,11 @@ static int check(const struct message_spec *spec, struct why *why)
 	if (!spec->html)
 		return why_set(why, -EINVAL, "the HTML part is empty");
 	_cleanup_buf_ struct buf trial = {0};
-	if (header_message_id(&trial, spec->id, 0, spec->domain) == -EINVAL)
-		return why_set(why, -EINVAL, "no Message-ID can be made of '%.*s' and '%.*s'",
+	int r = header_message_id(&trial, spec->id, 0, spec->domain);
+	if (r == -EINVAL)
+		return why_set(why, r, "no Message-ID can be made of '%.*s' and '%.*s'",
 			       (int)spec->id.n, spec->id.p, (int)spec->domain.n, spec->domain.p);
-	return 0;
+	return r < 0 ? why_set(why, r, "%s", strerror(-r)) : 0;
 }
 
 static int compile(struct arena *arena, const struct message_spec *spec, struct message *m,

@@ -102,6 +102,7 @@ static void what_nobody_has_is_refused(void **state)
 	    "a\xc2\xa0@b.example",     /* no-break space */
 	    "a\xc2\x85@b.example",     /* next line, a C1 control */
 	    "a\xe2\x80\xa8@b.example", /* line separator */
+	    "a\xcd\xbe@b.example",     /* a Greek question mark, which is a semicolon */
 	    "a\xff@b.example",         /* not UTF-8 */
 	    "a\xed\xa0\x80@b.example", /* a surrogate */
 	    "a@b\xff.example",

@@ -90,6 +90,7 @@ static void check_lines(struct str all, size_t most)
 			assert_true(line.p[0] == ' ');
 			assert_true(str_trim(line).n > 0);
 		}
+		assert_false(first && line.p[line.n - 1] == ':');
 		first = false;
 	}
 }
