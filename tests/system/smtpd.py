@@ -556,9 +556,11 @@ class Server:
         return f"{os.getpid():X}Q{self.ids:06X}"
 
     def accept(self, session, number, message):
-        if b"\n." in message or message.startswith(b"."):
-            message = re.sub(rb"(^|\r\n)\.", rb"\1", message)
-        bare = len(re.findall(rb"\r(?!\n)|(?<!\r)\n", message))
+        if message.startswith(b"."):
+            message = message[1:]
+        message = message.replace(b"\r\n.", b"\r\n")
+        ends = message.count(b"\r\n")
+        bare = message.count(b"\r") + message.count(b"\n") - 2 * ends
         self.count += 1
         entry = {"id": number, "session": session.number, "from": session.sender,
                  "rcpt": session.recipients, "size": len(message), "bare": bare,
