@@ -45,6 +45,9 @@ SANFLAGS :=
 ifneq ($(SAN),)
 SANFLAGS := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 endif
+ifeq ($(SAN),fuzz)
+SANFLAGS += -fsanitize=fuzzer-no-link
+endif
 CFLAGS  ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN) $(SANFLAGS) -D_GNU_SOURCE \
              -Idaemon -I$(O)/gen $(PKG_CFLAGS)
@@ -122,6 +125,22 @@ UNIT_LDFLAGS_test_message_alloc := $(WRAP_ALLOC)
 unit: $(UNIT_BIN) ## the unit tests (cmocka) of what is in O
 	@sh tests/unit/run.sh $(UNIT_BIN)
 
+# The targets are libFuzzer's, so clang's; everything is built anew for them, below O/fuzzing.
+RUNS ?= 20000
+
+$(O)/fuzz/%: tests/fuzz/%.c $(O)/libdigest.a
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  FUZZ  $<")
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(O)/libdigest.a \
+		$(PKG_LIBS)
+
+fuzz: ## run each fuzz target RUNS times (20000)
+	+@$(MAKE) CC=clang SAN=fuzz O=$(O)/fuzzing fuzz-run
+
+.PHONY: fuzz-run
+fuzz-run: $(FUZZ_BIN)
+	@sh tests/fuzz/run.sh $(RUNS) $(FUZZ_BIN)
+
 # Small programs that system tests drive.
 $(O)/system/%: tests/system/%.c $(O)/libdigest.a
 	@mkdir -p $(@D)
@@ -154,8 +173,9 @@ install: all ## programs, man pages, units and a configuration: DESTDIR, PREFIX
 		install -m 0755 $$program "$(ROOT)/sbin" || exit 1; done
 	for program in $(filter %/digestctl,$(BINARIES)); do \
 		install -m 0755 $$program "$(ROOT)/bin" || exit 1; done
-	for section in 1 5 8; do \
-		install -m 0644 daemon/*.$$section "$(ROOT)/share/man/man$$section" || exit 1; done
+	for page in daemon/*.[158]; do \
+		sed 's|/usr/local|$(PREFIX)|; s|/etc/digestd|$(SYSCONFDIR)/digestd|g' "$$page" \
+			> "$(ROOT)/share/man/man$${page##*.}/$${page##*/}" || exit 1; done
 	for unit in digestd.service digestweb.service digestweb.socket; do \
 		sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' systemd/$$unit \
 			> "$(ROOT)/lib/systemd/system/$$unit" || exit 1; done
@@ -168,4 +188,4 @@ install: all ## programs, man pages, units and a configuration: DESTDIR, PREFIX
 clean: ## remove what was built
 	rm -rf build
 
--include $(OBJECTS:.o=.d) $(MAINS:%.c=$(O)/%.d) $(UNIT_BIN:=.d) $(DRIVER_BIN:=.d)
+-include $(OBJECTS:.o=.d) $(MAINS:%.c=$(O)/%.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(DRIVER_BIN:=.d)

@@ -183,18 +183,37 @@ static int read_flat(struct config_check *c, const struct config_group *root, vo
 	return c->no_memory ? -ENOMEM : c->report->errors ? -EINVAL : 0;
 }
 
+static int load_scanned(struct config *c, const struct config_group *root,
+			const struct config_scan *scan, unsigned reader, void *ret,
+			struct report *report)
+{
+	if (scan->broken)
+		return -EINVAL;
+	struct config_check check = {
+	    .config = c, .scan = scan, .report = report, .reader = reader, .prefix = ""};
+	return read_flat(&check, root, ret);
+}
+
 int config_load(struct config *c, const struct config_group *root, const char *path,
 		unsigned reader, void *ret, struct report *report)
 {
 	_cleanup_config_scan_ struct config_scan scan = {0};
 	int r = config_scan_file(&scan, path, report);
-	if (r < 0)
-		return r;
-	if (scan.broken)
-		return -EINVAL;
-	struct config_check check = {
-	    .config = c, .scan = &scan, .report = report, .reader = reader, .prefix = ""};
-	return read_flat(&check, root, ret);
+	if (r == 0)
+		r = load_scanned(c, root, &scan, reader, ret, report);
+	report_sort(report);
+	return r;
+}
+
+int config_load_text(struct config *c, const struct config_group *root, const char *name,
+		     struct str text, unsigned reader, void *ret, struct report *report)
+{
+	_cleanup_config_scan_ struct config_scan scan = {0};
+	int r = config_scan_text(&scan, name, text, report);
+	if (r == 0)
+		r = load_scanned(c, root, &scan, reader, ret, report);
+	report_sort(report);
+	return r;
 }
 
 void config_free(struct config *c)

@@ -83,6 +83,9 @@ struct config {
  */
 int config_load(struct config *c, const struct config_group *root, const char *path,
 		unsigned reader, void *ret, struct report *report);
+/* The same for a text in memory, called `name`, in which @include is a mistake. */
+int config_load_text(struct config *c, const struct config_group *root, const char *name,
+		     struct str text, unsigned reader, void *ret, struct report *report);
 void config_free(struct config *c);
 
 /* For checks over several keys: told with the line of `key`, of the group when key isn't there. */

@@ -1,12 +1,11 @@
 #include "base/config_scan.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/config_number.h"
+#include "base/file.h"
 
 struct reader { /* of one file */
 	struct config_scan *scan;
@@ -161,61 +160,12 @@ static int assign(struct reader *r)
 	return e < 0 ? e : take(r, 1, true);
 }
 
-/* An integer as libconfig knows it: *ret_fits when it keeps its value there. */
-static bool is_integer(struct str s, bool *ret_fits)
-{
-	bool negative = s.n && *s.p == '-';
-	if (s.n && strchr("+-", *s.p))
-		s = str_from(s, 1);
-	unsigned base = str_starts(s, "0x") || str_starts(s, "0X") ? 16 : 10;
-	s = str_from(s, base == 16 ? 2 : 0);
-	size_t digits = span(s, base == 16 ? DIGITS "abcdefABCDEF" : DIGITS);
-	struct str suffix = str_from(s, digits);
-	bool wide = str_is(suffix, "L") || str_is(suffix, "LL");
-	if (digits == 0 || (suffix.n && !wide))
-		return false;
-
-	uint64_t value = 0, most = (wide ? (uint64_t)INT64_MAX : (uint64_t)INT32_MAX) + negative;
-	bool over = false;
-	for (size_t i = 0; i < digits; i++) {
-		char c = s.p[i];
-		uint64_t digit = (uint64_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-		over |= __builtin_mul_overflow(value, base, &value) ||
-			__builtin_add_overflow(value, digit, &value);
-	}
-	*ret_fits = !over && value <= most;
-	return true;
-}
-
-static bool is_float(struct str s)
-{
-	size_t sign = s.n && strchr("+-", *s.p) ? 1 : 0;
-	struct str rest = str_from(s, sign);
-	size_t whole = span(rest, DIGITS);
-	rest = str_from(rest, whole);
-	size_t part = 0;
-	if (rest.n && *rest.p == '.') {
-		rest = str_from(rest, 1);
-		part = span(rest, DIGITS);
-		rest = str_from(rest, part);
-	}
-	if (whole + part == 0)
-		return false;
-	if (rest.n && strchr("eE", *rest.p)) {
-		rest = str_from(rest, 1);
-		rest = str_from(rest, rest.n && strchr("+-", *rest.p) ? 1 : 0);
-		size_t digits = span(rest, DIGITS);
-		return digits && digits == rest.n;
-	}
-	return rest.n == 0;
-}
-
 static int number(struct reader *r)
 {
 	struct str n = str_head(r->in, span_not(r->in, ENDS "/"));
 	bool fits = true, show = syntax_may_show(r->syntax);
 	syntax_number(r->syntax, here(r));
-	if (is_integer(n, &fits)) {
+	if (config_is_integer(n, &fits)) {
 		if (!fits) {
 			report_error(r->syntax->report, r->file, r->line,
 				     "%.*s is beyond what a number may be here; sizes are written "
@@ -225,7 +175,7 @@ static int number(struct reader *r)
 			if (e < 0)
 				return e;
 		}
-	} else if (!is_float(n)) {
+	} else if (!config_is_float(n)) {
 		syntax_unquoted(r->syntax, n, here(r));
 	}
 	return take(r, n.n, true);
@@ -331,30 +281,13 @@ static int scan_bytes(struct reader *r)
 	return e;
 }
 
-/* The whole file; names in it are views, so that it lives in the arena. */
-static int slurp(struct arena *a, const char *path, struct str *ret)
+/* The whole file, into the arena: names are views of it. */
+static int slurp(struct arena *a, const char *path, struct str *ret, struct why *why)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	struct stat st;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (S_ISDIR(st.st_mode))
-		return -EISDIR;
-	_cleanup_buf_ struct buf b = {.limit = CONFIG_SCAN_SIZE};
-	for (;;) {
-		char bytes[4096];
-		ssize_t n = read(fd, bytes, sizeof(bytes));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		if (buf_add(&b, bytes, (size_t)n) < 0)
-			return b.err == -EOVERFLOW ? -EFBIG : b.err;
-	}
+	_cleanup_buf_ struct buf b = {0};
+	int e = file_read(path, CONFIG_SCAN_SIZE, &b, why);
+	if (e < 0)
+		return e;
 	ret->p = arena_copy(a, buf_str(&b));
 	ret->n = b.len;
 	return ret->p ? 0 : -ENOMEM;
@@ -368,14 +301,12 @@ static int read_file(struct reader *outer, const char *path, unsigned includes,
 	r.line = 1;
 	r.line_begins = true;
 	r.includes = includes;
-	int e = slurp(&r.scan->arena, path, &r.in);
+	struct why why;
+	int e = slurp(&r.scan->arena, path, &r.in, &why);
 	if (e == -ENOMEM)
 		return e;
 	if (e < 0) {
-		if (from.line)
-			syntax_wrong(r.syntax, from, "can't read %s: %s", path, strerror(-e));
-		else
-			syntax_wrong(r.syntax, from, "can't be read: %s", strerror(-e));
+		syntax_wrong(r.syntax, from, "can't be read: %s", why.text);
 		return 0;
 	}
 	return scan_bytes(&r);

@@ -93,6 +93,7 @@ int syntax_assign(struct syntax *s, struct syntax_place at, bool *ret_again)
 	*ret_again = false;
 	if (s->last != SYNTAX_NAME) {
 		syntax_wrong(s, at, "a name is missing before \"=\"");
+		s->name = (struct str){0};
 		s->last = SYNTAX_ASSIGN;
 		return 0;
 	}
@@ -148,7 +149,7 @@ static void open_bracket(struct syntax *s, char mark, struct syntax_place at)
 static void missing_value(struct syntax *s)
 {
 	settle_name(s);
-	if (s->last == SYNTAX_ASSIGN)
+	if (s->last == SYNTAX_ASSIGN && s->name.n)
 		syntax_wrong(s, s->name_at, "%.*s has no value", (int)s->name.n, s->name.p);
 }
 

@@ -45,7 +45,8 @@ static struct window *window_new(int32_t session, int32_t n, usec_t now, int row
 	struct window *w = calloc(1, sizeof(*w));
 	if (!w)
 		return NULL;
-	*w = (struct window){.session = session, .n = n, .taken = now, .looked = now};
+	*w = (struct window){
+	    .session = session, .n = n, .taken = now, .looked = now, .date = clock_now()};
 	w->members = arena_array(&w->arena, (size_t)rows + 1, sizeof(*w->members));
 	if (!w->members) {
 		window_free(w);

@@ -19,7 +19,7 @@
 
 struct pg_result;
 
-enum window_kind { WINDOW_FRESH, WINDOW_RETRY, WINDOW_SWEEP, WINDOW_LETTER };
+enum window_kind { WINDOW_FRESH, WINDOW_RETRY, WINDOW_SWEEP, WINDOW_LETTER, WINDOW_KINDS };
 
 enum member_state {
 	MEMBER_WAITING,
@@ -61,7 +61,8 @@ struct member {
 	int64_t id; /* subscriber, or letter */
 	int64_t subscriber;
 	enum member_state state;
-	bool writing; /* the ledger has it in a transaction that goes on */
+	bool writing;          /* the ledger has it in a transaction that goes on */
+	const char *withdrawn; /* may no longer be sent to, and is OUT */
 	const char *email;
 	const char *name;
 	const char *attrs; /* a JSON object */
@@ -97,8 +98,10 @@ struct window {
 	size_t first_waiting; /* none before it is WAITING */
 	size_t in_state[MEMBER_STATES];
 	size_t ended[ENDINGS];
+	usec_t date;   /* clock_now() when it was taken: the Date of its mails */
 	usec_t taken;  /* clock_mono() */
 	usec_t looked; /* clock_mono() of the last look at who may be sent to */
+	bool looking;  /* one is under way */
 };
 
 /*

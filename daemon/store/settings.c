@@ -45,6 +45,10 @@ int settings_load(const char *path, enum settings_program program, struct settin
 	if (r < 0)
 		return r;
 	complete(s);
+	s->program = program;
+	s->path = arena_strdup(&s->memory.arena, path);
+	if (!s->path)
+		return -ENOMEM;
 	*ret = steal(s);
 	return 0;
 }

@@ -155,6 +155,8 @@ struct settings {
 	struct settings_web web;
 	struct settings_letters letters;
 	struct config memory;
+	const char *path; /* what it was read from, and for whom */
+	enum settings_program program;
 };
 
 /* The file to read: `given` (--config) or else $DIGESTD_CONFIG or else SETTINGS_PATH. */

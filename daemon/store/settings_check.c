@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "base/units.h"
@@ -140,6 +141,9 @@ void settings_check_relay(const void *relay, struct config_check *check)
 	const struct settings_relay *r = relay;
 	if (r->password.text && !*r->user)
 		config_wrong(check, "user", "is missing, but there is a password");
+	if (*r->ca_file && config_reader(check) == SETTINGS_ENGINE && access(r->ca_file, R_OK) < 0)
+		config_wrong(check, "ca_file", "can't be read: %s: %s", r->ca_file,
+			     strerror(errno));
 	if (*r->user && (r->tls == SETTINGS_TLS_NONE || r->tls == SETTINGS_TLS_ALLOWED))
 		config_warn(check, "tls",
 			    "doesn't keep the password secret on its way; \"required\" does");

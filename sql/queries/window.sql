@@ -39,7 +39,7 @@ INSERT INTO relay_lane AS r (relay, provider, open_until, reason, failures, chan
 SELECT id, secret FROM link_key WHERE retired_at IS NULL ORDER BY id DESC
 
 -- name: issue_load
-SELECT i.id, i.uid, i.content, l.doubt, l.id
+SELECT i.id, i.uid, i.content, l.doubt, l.id, i.expires_at
 	FROM issue i JOIN list l ON l.id = i.list WHERE i.id = $1::bigint
 
 -- name: issue_pause

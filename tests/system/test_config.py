@@ -36,7 +36,7 @@ def test_the_example_is_correct_with_all_that_is_commented_out(tmp_path):
     text = re.sub(r"^##.*\n", "", EXAMPLE.read_text(), flags=re.M)
     text = re.sub(r"^#(?=\t|\w|$)", "", text, flags=re.M)
     text = re.sub(r"^\t\w*_credential = .*\n", "", text, flags=re.M)
-    text = re.sub(r'"/etc/[^"]*\.pass"', f'"{secret}"', text)
+    text = re.sub(r'"/etc/[^"]*\.p(ass|em)"', f'"{secret}"', text)
     file = tmp_path / "all.conf"
     file.write_text(text)
     run = digestd("--check-config", file)
@@ -68,11 +68,21 @@ def test_the_file_is_found_by_option_then_environment(tmp_path):
     assert "/nonexistent/x: error: can't be read" in digestd("--check-config", "/nonexistent/x").stderr
 
 
+def test_a_wrong_configuration_keeps_the_engine_from_starting_with_status_78(tmp_path):
+    file = tmp_path / "bad.conf"
+    file.write_text("bogus = 1\n")
+    run = digestd("--config", file)
+    assert run.returncode == 78
+    assert f"{file}:1: error: bogus is not a setting" in run.stderr
+    restart = (ROOT / "systemd/digestd.service").read_text()
+    assert "RestartPreventExitStatus=2 78\n" in restart
+
+
 def test_arguments_that_are_wrong_give_status_2():
     for arguments in (["--bogus"], ["--config"], ["--check-config", "a", "b"]):
         run = digestd(*arguments)
         assert run.returncode == 2
-        assert run.stderr
+        assert run.stderr and not run.stdout
     for option in ("--help", "--version"):
         run = digestd(option)
         assert (run.returncode, run.stderr) == (0, "")
@@ -146,6 +156,9 @@ def test_install_puts_each_file_where_debian_wants_it(tmp_path):
     assert (destination / "etc/digestd/templates").is_dir()
     unit = (destination / "usr/lib/systemd/system/digestd.service").read_text()
     assert "ExecStart=/usr/sbin/digestd\n" in unit
+    manual = (destination / "usr/share/man/man5/digestd.conf.5").read_text()
+    assert "/usr/share/doc/digestd/examples/digestd.conf\n" in manual
+    assert "/usr/local" not in manual
     assert "@" not in re.sub(r"=~?@[a-z-]+|@resources", "", unit)
 
 

@@ -1,135 +1,8 @@
-/* The configuration: each mistake with its line, defaults, includes, secrets, changes. */
+/* Reading a configuration: each mistake with its line, includes, secrets, memory. */
 #include "failing_alloc.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/config_scan.h"
-#include "store/settings.h"
-
-#define RELAY "relays = ( { name = \"r\"; host = \"h\"; tls = \"none\" } )\n"
-
-static char directory[] = "/tmp/test_config.XXXXXX";
-
-static const char *in_directory(const char *name)
-{
-	static char paths[4][sizeof(directory) + 64];
-	static unsigned turn;
-	char *path = paths[turn++ % 4];
-	snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
-	return path;
-}
-
-static const char *write_file(const char *name, const char *text)
-{
-	const char *path = in_directory(name);
-	_cleanup_fclose_ FILE *f = fopen(path, "w");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	return path;
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	return mkdtemp(directory) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	static const char *const names[] = {"a.conf", "b.conf", "c.conf", "secret"};
-	for (size_t i = 0; i < ELEMENTS(names); i++)
-		unlink(in_directory(names[i]));
-	return rmdir(directory);
-}
-
-static int load(const char *text, enum settings_program program, struct settings **ret,
-		struct report *report)
-{
-	return settings_load(write_file("a.conf", text), program, ret, report);
-}
-
-/* Refused for the engine with "a.conf:LINE: error: WORDS..." in the report, `errors` in all. */
-static void refused(const char *text, unsigned line, const char *words, unsigned errors)
-{
-	struct settings *s = NULL;
-	_cleanup_report_ struct report report = {0};
-	char wanted[256];
-	if (line)
-		snprintf(wanted, sizeof(wanted), "a.conf:%u: error: %s", line, words);
-	else
-		snprintf(wanted, sizeof(wanted), "a.conf: error: %s", words);
-	int r = load(text, SETTINGS_ENGINE, &s, &report);
-	if (r != -EINVAL || report.errors != errors || !strstr(buf_text(&report.text), wanted))
-		fail_msg("wanted: %s\ngot %d, %u errors:\n%s", wanted, r, report.errors,
-			 buf_text(&report.text));
-	assert_null(s);
-}
-
-static struct settings *accepted(const char *text, enum settings_program program)
-{
-	struct settings *s = NULL;
-	_cleanup_report_ struct report report = {0};
-	int r = load(text, program, &s, &report);
-	if (r != 0 || report.errors)
-		fail_msg("got %d:\n%s", r, buf_text(&report.text));
-	return s;
-}
-
-static void defaults_are_right_for_each_program(void **state)
-{
-	(void)state;
-	_cleanup_settings_ struct settings *web = accepted("", SETTINGS_WEB);
-	_cleanup_settings_ struct settings *ctl = accepted("", SETTINGS_OPERATOR);
-	_cleanup_settings_ struct settings *s = accepted(RELAY, SETTINGS_ENGINE);
-	refused("", 0, "relays is missing", 1);
-	assert_string_equal(s->state_dir, "/var/lib/digestd");
-	assert_int_equal(s->log_level, LOG_INFO);
-	assert_int_equal(s->timing.beat, 5 * USEC_PER_SEC);
-	assert_int_equal(s->timing.orphan_after, 3600 * USEC_PER_SEC);
-	assert_int_equal(s->feeds.max_size, 16 << 20);
-	assert_int_equal(s->window.size, 1000);
-	assert_int_equal(s->web.trusted_proxies.n, 1);
-	assert_string_equal(s->web.trusted_proxies.items[0], "unix");
-	assert_int_equal(s->relays.n, 1);
-	assert_int_equal(s->relays.items[0].port, 25);
-	assert_int_equal(s->relays.items[0].connections, 10);
-	assert_true(s->relays.items[0].tls_verify);
-	assert_null(s->relays.items[0].password.text);
-	assert_string_equal(settings_login(web, SETTINGS_WEB)->conninfo,
-			    "host=/run/postgresql dbname=digestd user=digestd_web");
-	assert_int_equal(ctl->relays.n, 0);
-}
-
-static void values_of_every_type_arrive(void **state)
-{
-	(void)state;
-	_cleanup_settings_ struct settings *s = accepted(
-	    "log_level = \"debug\";\n"
-	    "relays = ( { name = \"a\", host = \"h\", tls = \"implicit\", weight = 0 },\n"
-	    "  { name = \"b\"; host = \"2001:db8::1\"; tls_verify = false; rate = 0x10; \n"
-	    "    connections = 7L; in_flight = 4; user = \"us\" \"er\" } )\n"
-	    "web = { trusted_proxies = [ \"10.0.0.0/8\", \"::1\" ]; max_request = \"1 MiB\";\n"
-	    "  listen = \"[::1]:8080\"; base_url = \"https://a.example/x\" }\n"
-	    "database = { pooler = true; engine = \"postgresql://db1,db2/x?user=e\" }\n",
-	    SETTINGS_ENGINE);
-	assert_int_equal(s->log_level, LOG_DEBUG);
-	assert_int_equal(s->relays.n, 2);
-	assert_int_equal(s->relays.items[0].port, 465);
-	assert_int_equal(s->relays.items[0].weight, 0);
-	assert_int_equal(s->relays.items[1].port, 587);
-	assert_int_equal(s->relays.items[1].rate, 16);
-	assert_int_equal(s->relays.items[1].connections, 7);
-	assert_string_equal(s->relays.items[1].user, "user");
-	assert_false(s->relays.items[1].tls_verify);
-	assert_int_equal(s->web.trusted_proxies.n, 2);
-	assert_string_equal(s->web.trusted_proxies.items[1], "::1");
-	assert_int_equal(s->web.max_request, 1 << 20);
-	assert_true(s->database.pooler);
-}
+#include "config_file.h"
 
 static void every_mistake_is_told_with_its_line(void **state)
 {
@@ -189,6 +62,8 @@ static void relays_are_checked_one_by_one(void **state)
 	refused("relays = (\n{ name = \"a b\"; host = \"h\" } )", 2, "relays[0].name = \"a b\"", 1);
 	refused("relays = (\n{ name = \"a\"; host = \"h:25\" } )", 2, "relays[0].host = \"h:25\"",
 		1);
+	refused("relays = (\n{ name = \"a\"; host = \"h\"; ca_file = \"/nonexistent\" } )", 2,
+		"relays[0].ca_file can't be read: /nonexistent: No such file", 1);
 	refused("relays = ( { name = \"a\"; host = \"h\"}, { name = \"a\"; host = \"i\"; } )", 1,
 		"relays [1] has the name \"a\" of [0]", 1);
 	refused("relays = ( { name = \"a\"; host = \"h\"},\n"
@@ -202,6 +77,8 @@ static void all_mistakes_are_told_at_once(void **state)
 	refused("stat_dir = \"/\"\nlog_level = 1\nfeeds = { flood = 5000000000; flood = 2 }\n"
 		"web = { listen = \"x\" }\n",
 		3, "5000000000 is beyond what a number may be here", 6);
+	refused("log_level = 1\nlog_level = 2\nstate_dir = 3\nbogus = 4\n" RELAY, 1,
+		"log_level must be one of its words in quotes, not a number\n", 4);
 }
 
 static void numbers_that_would_wrap_are_refused(void **state)
@@ -251,6 +128,7 @@ static void mistakes_of_syntax_are_explained(void **state)
 	    {"a\nb = 1", 1, "\"=\" is missing after a"},
 	    {"a = ", 1, "a has no value"},
 	    {"a = ; b = 1", 1, "a has no value"},
+	    {"=", 1, "a name is missing before \"=\""},
 	    {"= 5", 1, "a name is missing before \"=\""},
 	    {"a = ( 1, )", 1, "there is a comma too much before \")\""},
 	    {"a = ( { } { } )", 1, "a comma is missing before this value"},
@@ -293,7 +171,7 @@ static void includes_count_from_their_file(void **state)
 	assert_non_null(strstr(buf_text(&report.text), "b.conf:4: error: bogus"));
 	assert_non_null(strstr(buf_text(&report.text), "c.conf:2: error: feeds.flood"));
 	assert_non_null(strstr(buf_text(&report.text), "a.conf:3: error: more"));
-	refused("@include \"nope\"", 1, "can't read ", 1);
+	refused("@include \"nope\"", 1, "can't be read: ", 1);
 	snprintf(text, sizeof(text), "@include \"%s\"", in_directory("a.conf"));
 	write_file("b.conf", text);
 	report_free(&report);
@@ -308,11 +186,12 @@ static void files_that_are_no_configuration_are_refused(void **state)
 	struct settings *s = NULL;
 	_cleanup_report_ struct report report = {0};
 	assert_int_equal(settings_load("/nonexistent", SETTINGS_WEB, &s, &report), -EINVAL);
-	assert_string_equal(buf_text(&report.text),
-			    "/nonexistent: error: can't be read: No such file or directory\n");
+	assert_string_equal(
+	    buf_text(&report.text),
+	    "/nonexistent: error: can't be read: /nonexistent: No such file or directory\n");
 	report_free(&report);
 	assert_int_equal(settings_load("/tmp", SETTINGS_WEB, &s, &report), -EINVAL);
-	assert_non_null(strstr(buf_text(&report.text), "Is a directory"));
+	assert_non_null(strstr(buf_text(&report.text), "not a regular file"));
 	_cleanup_config_scan_ struct config_scan scan = {0};
 	report_free(&report);
 	assert_int_equal(config_scan_text(&scan, "x", (struct str){"a = \"\0\"", 7}, &report), 0);
@@ -412,41 +291,6 @@ static void a_password_in_the_file_is_told_the_right_way(void **state)
 	refused(text, 1, "relays[0].user is missing, but there is a password", 1);
 }
 
-/* ---- the table of limits, reload, report ----------------------------------------------------- */
-
-static void limits_scale_down_together(void **state)
-{
-	(void)state;
-	_cleanup_settings_ struct settings *s =
-	    accepted(RELAY "timing = { scale = 60; relay_dot = \"30 s\" }", SETTINGS_ENGINE);
-	assert_int_equal(s->timing.dead, USEC_PER_SEC);
-	assert_int_equal(s->timing.relay_dot, USEC_PER_SEC / 2);
-	assert_true(s->timing.look < s->timing.look_max && s->timing.look_max < s->timing.beat);
-	assert_true(s->timing.stop_after + s->timing.relay_tcp < s->timing.dead);
-	assert_int_equal(s->feeds.timeout, 60 * USEC_PER_SEC);
-	assert_int_equal(s->timing.scale, 60);
-}
-
-static void add_path(const char *path, void *userdata)
-{
-	buf_printf(userdata, "%s ", path);
-}
-
-static void changes_that_need_a_restart_are_named(void **state)
-{
-	(void)state;
-	_cleanup_settings_ struct settings *a = accepted(RELAY, SETTINGS_ENGINE);
-	_cleanup_settings_ struct settings *b =
-	    accepted(RELAY "log_level = \"debug\" state_dir = \"/x\" timing = { beat = \"4 s\" }\n"
-			   "web = { listen = \"127.0.0.1:80\"; base_url = \"http://a\" }",
-		     SETTINGS_ENGINE);
-	_cleanup_buf_ struct buf paths = {0};
-	config_changed(&settings_schema, a, a, add_path, &paths);
-	assert_string_equal(buf_text(&paths), "");
-	config_changed(&settings_schema, a, b, add_path, &paths);
-	assert_string_equal(buf_text(&paths), "state_dir timing web.listen ");
-}
-
 static void a_report_has_an_end_and_shows_no_controls(void **state)
 {
 	(void)state;
@@ -461,68 +305,20 @@ static void a_report_has_an_end_and_shows_no_controls(void **state)
 	assert_non_null(strstr(buf_text(&r.text), "... and more\n"));
 }
 
-/* ---- documents ------------------------------------------------------------------------------- */
-
-struct documents {
-	struct buf manual, example;
-	unsigned keys, missing;
-};
-
-static void read_document(const char *path, struct buf *ret)
-{
-	_cleanup_fclose_ FILE *f = fopen(path, "r");
-	if (!f)
-		fail_msg("%s: unit tests run in the project's root", path);
-	char bytes[4096];
-	for (size_t n; (n = fread(bytes, 1, sizeof(bytes), f)) > 0;)
-		assert_int_equal(buf_add(ret, bytes, n), 0);
-}
-
-static void must_hold(struct documents *d, const struct buf *document, const char *line)
-{
-	if (!strstr(buf_text(document), line)) {
-		print_error("missing: %s\n", line + 1);
-		d->missing++;
-	}
-}
-
-static void look_up_name(const char *path, const struct config_key *key, void *userdata)
-{
-	struct documents *d = userdata;
-	bool quoted = key->type != CONFIG_INT && key->type != CONFIG_BOOL;
-	bool plain = key->type == CONFIG_GROUP || key->type == CONFIG_LIST || !key->initial;
-	const char *dot = strrchr(path, '.'), *name = dot ? dot + 1 : path;
-	d->keys++;
-	char line[256];
-	if (plain)
-		snprintf(line, sizeof(line), "\n.It Ic %s\n", path);
-	else
-		snprintf(line, sizeof(line), "\n.It Ic %s No = %s%s\n", path, quoted ? "Qq " : "",
-			 key->initial);
-	must_hold(d, &d->manual, line);
-
-	const char *before = strchr(path, '.') != dot ? " " : dot ? "\t" : "";
-	if (plain || strncmp(path, "relays.", 7) == 0)
-		snprintf(line, sizeof(line), "%s%s = ", before, name);
-	else if (key->type == CONFIG_STRINGS)
-		snprintf(line, sizeof(line), "%s%s = [ \"%s\" ];", before, name, key->initial);
-	else
-		snprintf(line, sizeof(line), "%s%s = %s%s%s;", before, name, quoted ? "\"" : "",
-			 key->initial, quoted ? "\"" : "");
-	must_hold(d, &d->example, line);
-}
-
-static void every_setting_stands_in_the_manual_and_the_example(void **state)
+static void a_report_is_sorted_by_line_file_by_file(void **state)
 {
 	(void)state;
-	struct documents d = {0};
-	read_document("daemon/digestd.conf.5", &d.manual);
-	read_document("systemd/digestd.conf", &d.example);
-	config_names(&settings_schema, look_up_name, &d);
-	buf_free(&d.manual);
-	buf_free(&d.example);
-	assert_int_equal(d.missing, 0);
-	assert_true(d.keys > 80);
+	_cleanup_report_ struct report r = {0};
+	report_error(&r, "b", 30, "1");
+	report_error(&r, "a", 9, "2");
+	report_warning(&r, "b", 4, "3");
+	report_error(&r, "b", 30, "4");
+	report_sort(&r);
+	report_error(&r, "b", 4, "5");
+	report_error(&r, "a", 0, "6");
+	report_sort(&r);
+	assert_string_equal(buf_text(&r.text), "b:4: warning: 3\nb:4: error: 5\nb:30: error: 1\n"
+					       "b:30: error: 4\na: error: 6\na:9: error: 2\n");
 }
 
 /* ---- memory that runs out -------------------------------------------------------------------- */
@@ -553,8 +349,6 @@ static void each_allocation_may_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(defaults_are_right_for_each_program),
-	    cmocka_unit_test(values_of_every_type_arrive),
 	    cmocka_unit_test(every_mistake_is_told_with_its_line),
 	    cmocka_unit_test(relays_are_checked_one_by_one),
 	    cmocka_unit_test(all_mistakes_are_told_at_once),
@@ -568,11 +362,9 @@ int main(void)
 	    cmocka_unit_test(a_secret_open_to_all_is_warned_of),
 	    cmocka_unit_test(no_secret_is_ever_shown),
 	    cmocka_unit_test(a_password_in_the_file_is_told_the_right_way),
-	    cmocka_unit_test(limits_scale_down_together),
-	    cmocka_unit_test(changes_that_need_a_restart_are_named),
 	    cmocka_unit_test(a_report_has_an_end_and_shows_no_controls),
-	    cmocka_unit_test(every_setting_stands_in_the_manual_and_the_example),
+	    cmocka_unit_test(a_report_is_sorted_by_line_file_by_file),
 	    cmocka_unit_test(each_allocation_may_fail),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, config_file_setup, config_file_teardown);
 }
