@@ -24,18 +24,23 @@ static struct message *compile(struct arena *arena, json_t *content, const char 
 	return m;
 }
 
-/* A mail of the second reader, in which soft line breaks are taken out for looking at. */
-static char *mail_of(const struct message *m)
+/* A reader's mail, in which soft line breaks are taken out for looking at. */
+static char *mail_to(size_t n, const struct message *m)
 {
 	_cleanup_buf_ struct buf out = {0};
 	json_t *late;
-	struct message_reader reader = mails_late(1, &late);
+	struct message_reader reader = mails_late(n, &late);
 	assert_int_equal(message_splice(m, &reader, &out), 0);
 	json_decref(late);
 	char *body = strstr(out.data, "\r\n\r\n");
 	for (char *at; (at = strstr(body, "=\r\n")) != NULL;)
 		memmove(at, at + 3, strlen(at + 3) + 1);
 	return buf_steal(&out, NULL);
+}
+
+static char *mail_of(const struct message *m)
+{
+	return mail_to(1, m); /* Ada Lovelace */
 }
 
 #define assert_has(mail, text)                                                                     \
@@ -144,10 +149,14 @@ static void templates_see_numbers_and_dates(void **state)
 		assert_int_equal(json_is_true(json_object_get(article, "last")), i == 3);
 		assert_true(json_is_true(json_object_get(article, "has_image")));
 	}
-	json_object_set_new(json_object_get(content, "issue"), "occurrence", json_string("uuid"));
-	json_auto_t *manual = data_of(content, "en");
-	assert_string_equal(string_at(manual, "{s:{s:s}}", "issue", "date_text"),
-			    "Monday, 23 November 2026");
+	static const char *const no_days[] = {"uuid", "2026-11-24 and more", "2026-02-30"};
+	for (size_t i = 0; i < ELEMENTS(no_days); i++) {
+		json_object_set_new(json_object_get(content, "issue"), "occurrence",
+				    json_string(no_days[i]));
+		json_auto_t *manual = data_of(content, "en");
+		assert_string_equal(string_at(manual, "{s:{s:s}}", "issue", "date_text"),
+				    "Monday, 23 November 2026");
+	}
 	json_object_set_new(json_object_get(content, "issue"), "occurrence",
 			    json_string("2026-11-24"));
 	assert_true(json_equal(content, before));
@@ -178,10 +187,15 @@ static void subject_and_preheader_may_name_the_reader(void **state)
 	json_object_set_new(
 	    issue, "preheader",
 	    json_string("{{#reader.name}}<{{.}}>{{/reader.name}} {{issue.subject}}"));
-	_cleanup_free_ char *mail = mail_of(compile(&arena, content, NULL, NULL));
+	struct message *m = compile(&arena, content, NULL, NULL);
+	_cleanup_free_ char *mail = mail_of(m), *special = mail_to(2, m);
 	assert_has(mail, "\r\nSubject: Ada Lovelace: Ships & sails\r\n");
 	assert_has(mail, "<title>Ada Lovelace: Ships &amp; sails</title>");
 	assert_has(mail, "&lt;Ada Lovelace&gt;=20Ada Lovelace: Ships &amp; sails");
+	/* Her name is in both templates, and stays text in the HTML. */
+	assert_has(special,
+		   "<title>Ada &quot;the&quot; Lovelace, Countess (of) &lt;L&gt;; \\: Ships");
+	assert_has_not(strstr(special, "text/html"), "<L>");
 	assert_has_not(mail, "=EF=B7=90");
 	assert_has_not(mail, "{{");
 }
@@ -236,6 +250,17 @@ static void an_issue_s_ids_are_fit_for_headers(void **state)
 	assert_has(mail, ".1001@xn--hfen-loa.example>\r\n");
 	assert_has(mail, "\r\nReply-To: <rédaction@news.example>\r\n");
 	assert_true(message_smtputf8(m));
+}
+
+/* Gmail takes senders of 5 to 15 characters. */
+static void a_short_domain_makes_a_sender_too(void **state)
+{
+	(void)state;
+	_cleanup_arena_ struct arena arena = {0};
+	json_auto_t *content = mails_content("plain");
+	json_object_set_new(json_object_get(content, "list"), "from_addr", json_string("a@b.io"));
+	_cleanup_free_ char *mail = mail_of(compile(&arena, content, NULL, NULL));
+	assert_has(mail, ":harbour:digest:bio00\r\n");
 }
 
 static void variant_ids_are_the_same_everywhere(void **state)
@@ -370,6 +395,7 @@ int main(void)
 	    cmocka_unit_test(subject_and_preheader_may_name_the_reader),
 	    cmocka_unit_test(a_bad_list_or_template_is_told),
 	    cmocka_unit_test(an_issue_s_ids_are_fit_for_headers),
+	    cmocka_unit_test(a_short_domain_makes_a_sender_too),
 	    cmocka_unit_test(variant_ids_are_the_same_everywhere),
 	    cmocka_unit_test(letters_say_that_they_are_automatic),
 	    cmocka_unit_test(every_reader_gets_each_kind_of_mail),
