@@ -154,7 +154,7 @@ static json_t *sample(const char *name, const char *theme)
 {
 	char path[64];
 	json_error_t error;
-	json_t *templates, *text;
+	json_t *templates = NULL, *text = NULL;
 	struct why why;
 	snprintf(path, sizeof(path), "tests/data/issues/%s.json", name);
 	json_t *content = json_load_file(path, 0, &error);
