@@ -242,15 +242,16 @@ int header_urls(struct buf *out, const char *name, const struct str urls[], size
 
 const char *header_date_text(usec_t moment, char text[static HEADER_DATE])
 {
-	static const char days[] = "SunMonTueWedThuFriSat";
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+	static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+					 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 	time_t seconds = (time_t)(moment / USEC_PER_SEC);
 	struct tm t;
 	gmtime_r(&seconds, &t);
 	unsigned year = (unsigned)(t.tm_year + 1900) % 10000, day = (unsigned)t.tm_mday % 100;
-	snprintf(text, HEADER_DATE, "%.3s, %02u %.3s %04u %02u:%02u:%02u +0000",
-		 days + 3 * t.tm_wday, day, months + 3 * t.tm_mon, year, (unsigned)t.tm_hour % 100,
-		 (unsigned)t.tm_min % 100, (unsigned)t.tm_sec % 100);
+	snprintf(text, HEADER_DATE, "%s, %02u %s %04u %02u:%02u:%02u +0000", days[t.tm_wday], day,
+		 months[t.tm_mon], year, (unsigned)t.tm_hour % 100, (unsigned)t.tm_min % 100,
+		 (unsigned)t.tm_sec % 100);
 	return text;
 }
 

@@ -32,7 +32,7 @@ static bool read_day(struct str text, struct day *ret)
 	struct tm tm = {
 	    .tm_year = day.year - 1900, .tm_mon = day.month - 1, .tm_mday = day.day, .tm_hour = 12};
 	timegm(&tm); /* sets the weekday, and moves what is no day to another one */
-	if (tm.tm_mday != day.day || tm.tm_mon != day.month - 1)
+	if (tm.tm_mon != day.month - 1)
 		return false;
 	day.weekday = tm.tm_wday ? tm.tm_wday : 7;
 	*ret = day;
