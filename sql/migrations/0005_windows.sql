@@ -143,7 +143,7 @@ BEGIN
 			AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.issue = v_lane.issue AND d.subscriber = r.subscriber)
 			AND NOT EXISTS (SELECT 1 FROM deferral d WHERE d.issue = v_lane.issue AND d.subscriber = r.subscriber);
 	IF v_readers IS NULL THEN
-		RETURN NEXT (v_lane.issue, 'fresh', v_lane.provider, NULL, 0, 0, NULL);
+		RETURN NEXT (v_lane.issue, 'fresh', v_lane.provider, NULL, 0, 0, NULL)::window_reader;
 		RETURN;
 	END IF;
 	PERFORM window_open(p_session, p_n, 'fresh', v_lane.issue, v_lane.provider,
