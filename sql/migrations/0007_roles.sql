@@ -16,6 +16,12 @@ REVOKE UPDATE, DELETE ON subscription_event, anomaly FROM digestd_engine, digest
 REVOKE ALL ON secret, web_join_log FROM digestd_engine, digestd_operator;
 REVOKE INSERT, UPDATE, DELETE ON link_key FROM digestd_engine;
 REVOKE DELETE ON suppression FROM digestd_engine;
+DO $$ BEGIN
+	-- Absent when these files are applied by hand.
+	IF to_regclass('schema_migration') IS NOT NULL THEN
+		REVOKE INSERT, UPDATE, DELETE ON schema_migration FROM digestd_engine, digestd_operator;
+	END IF;
+END $$;
 
 -- The pages: these functions, and nothing else.
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM digestd_web;
