@@ -13,6 +13,10 @@
  * as it (named statements do). A tx is the db's from db_tx_submit() on and is gone once its on_end
  * returned. Errors of building stick in the tx: only db_tx_submit() need be looked at.
  *
+ * Two things may hold the loop up: libpq looks host names up with getaddrinfo(3) (give addresses,
+ *or a resolver on the machine), and reads its files (service, passfile, certificates) as it
+ *connects.
+ *
  * It works through pgbouncer in transaction mode (but for db_listen()): unnamed statements, SET
  * LOCAL only, no session state.
  */
@@ -112,7 +116,8 @@ void db_tx_forget(struct db_tx *tx);
 
 /*
  * One statement without a transaction block. What on_rows returns ends up in end->err only. The
- * outcome is DB_UNKNOWN when the connection was lost after it was sent.
+ * outcome is DB_UNKNOWN when the connection was lost after it was sent; it has no time limit in the
+ * server (answer_limit counts here) and never tells that it is unreplicated.
  */
 int db_query(struct db *db, const char *sql, struct db_params *params, db_rows_fn *on_rows,
 	     db_end_fn *on_end, void *user);

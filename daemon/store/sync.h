@@ -31,7 +31,7 @@ int sync_query(struct pg *pg, const char *sql, struct db_params *params, struct 
 int sync_script(struct pg *pg, const char *sql, struct why *why);
 
 int sync_begin(struct pg *pg, struct why *why);
-int sync_commit(struct pg *pg, struct why *why);
+int sync_commit(struct pg *pg, struct why *why); /* -ENOTCONN: it may have happened */
 void sync_rollback(struct pg *pg); /* nothing to do is fine; a lost connection rolls back too */
 bool sync_in_transaction(const struct pg *pg);
 

@@ -3,7 +3,8 @@
     with Proxy(cluster) as proxy:
         proxy.cut(b"COMMIT", answered=False)   # the server does it, the client never hears of it
 
-`before=True` cuts before the server gets the word. Each cut happens once.
+`before=True` cuts before the server gets the word; `reply` is said to the client in the server's
+place before the cut. Each cut happens once.
 """
 
 import os
@@ -14,12 +15,24 @@ import tempfile
 import threading
 
 
+def message(kind, body):
+    """A message of the server's, as the protocol frames it."""
+    return kind + (len(body) + 4).to_bytes(4, "big") + body
+
+
+def error_message(severity, sqlstate, text):
+    fields = {b"S": severity, b"V": severity, b"C": sqlstate, b"M": text}
+    return message(b"E", b"".join(key + value.encode() + b"\0" for key, value in fields.items())
+                   + b"\0")
+
+
 class Proxy:
     def __init__(self, cluster):
         self.target = os.path.join(cluster.home, ".s.PGSQL.5432")
         self.home = tempfile.mkdtemp(prefix="digestd-proxy-", dir="/tmp")
         self.word = None
         self.before = False
+        self.reply = b""
         self.silent = False  # takes connections, says nothing
         self.hits = 0
         self.socket = None
@@ -28,8 +41,9 @@ class Proxy:
     def dsn(self, role, database):
         return f"host={self.home} port=5432 user={role} dbname={database}"
 
-    def cut(self, word, before=False):
+    def cut(self, word, before=False, reply=b""):
         self.before = before
+        self.reply = reply
         self.word = word
 
     def start(self):
@@ -76,16 +90,17 @@ class Proxy:
                     if end is server:
                         client.sendall(data)
                     elif self.word and self.word in data:
-                        self._cut(server, data)
+                        self._cut(client, server, data)
                         return
                     else:
                         server.sendall(data)
 
-    def _cut(self, server, data):
+    def _cut(self, client, server, data):
         self.word = None
         if not self.before:
             server.sendall(data)
             select.select([server], [], [], 0.5)  # the answer, if one comes, goes nowhere
+        client.sendall(self.reply)
         self.hits += 1
 
     def __enter__(self):

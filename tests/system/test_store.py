@@ -15,7 +15,7 @@ import pytest
 
 import lint_sql
 from pg import Cluster
-from pgproxy import Proxy
+from pgproxy import Proxy, error_message, message
 
 
 class Driver:
@@ -333,6 +333,22 @@ def test_a_loss_at_commit_is_unknown(proxied, cluster, empty_database, before):
     assert rows(cluster, empty_database) == ([] if before else [1])
 
 
+@pytest.mark.parametrize("reply, end", [
+    (message(b"C", b"COMMIT\0"), "done - - -"),
+    (message(b"C", b"ROLLBACK\0"), "unknown - ENOTCONN COMMIT"),
+    (error_message("ERROR", "40001", "no"), "failed 40001 EBADMSG COMMIT"),
+    (error_message("FATAL", "57P01", "going down"), "unknown 57P01 ENOTCONN COMMIT"),
+    (error_message("FATAL", "08P01", "server conn crashed?"), "unknown 08P01 ENOTCONN COMMIT"),
+    (message(b"C", b"COMMIT\0")[:-1], "unknown - ENOTCONN COMMIT"),
+])
+def test_what_is_read_of_an_answer_to_commit_counts(proxied, reply, end):
+    driver, proxy = proxied
+    proxy.cut(b"COMMIT", reply=reply)
+    driver.say("tx a", "step INSERT INTO t VALUES (1)", "submit", "query SELECT 'next'")
+    driver.expect(f"end a {end}")
+    driver.expect("rows query next")
+
+
 def test_a_single_statement_that_was_cut_is_unknown(proxied):
     driver, proxy = proxied
     proxy.cut(b"INSERT")
@@ -630,6 +646,14 @@ def test_init_makes_roles_that_can_do_no_harm(cluster, database):
                      for name in ("engine", "operator", "owner", "web")]
     assert ask(cluster, database, "SELECT DISTINCT tableowner FROM pg_tables "
                "WHERE schemaname = 'public'") == [("digestd_owner",)]
+
+
+@pytest.mark.parametrize("role", ["digestd_engine", "digestd_operator", "digestd_web"])
+def test_the_record_of_migrations_is_the_owners(cluster, database, role):
+    connection = psycopg2.connect(cluster.dsn(role, database))
+    with connection.cursor() as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        cursor.execute("DELETE FROM schema_migration")
+    connection.close()
 
 
 def test_strangers_may_not_connect(build, cluster, template):
