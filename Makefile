@@ -118,6 +118,7 @@ $(O)/tests/%: tests/unit/%.c $(O)/libdigest.a
 WRAP_ALLOC := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 UNIT_LDFLAGS_test_mustache_alloc := $(WRAP_ALLOC)
 UNIT_LDFLAGS_test_feed := $(WRAP_ALLOC)
+UNIT_LDFLAGS_test_article_alloc := $(WRAP_ALLOC)
 UNIT_LDFLAGS_test_config := $(WRAP_ALLOC)
 UNIT_LDFLAGS_test_template_alloc := $(WRAP_ALLOC)
 UNIT_LDFLAGS_test_message_alloc := $(WRAP_ALLOC)

@@ -18,6 +18,14 @@ static const uint16_t windows_1252[32] = {
     0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0,      0x017E, 0x0178,
 };
 
+/* Errors of what is only needed meanwhile stick to the result, too. */
+static int stick(struct buf *out, int err)
+{
+	if (err < 0 && !out->err)
+		out->err = err;
+	return out->err;
+}
+
 /* Length of the character at the front, 0 when there is none that is valid. */
 static size_t char_at(struct str s, int32_t *ret)
 {
@@ -146,7 +154,7 @@ int text_nfc(struct str s, struct buf *out)
 			ascii &= s.p[n++] >= 0;
 		int r = ascii ? buf_add(out, s.p, n) : nfc_piece(str_head(s, n), out);
 		if (r < 0)
-			return r;
+			return stick(out, r);
 		s = str_from(s, n);
 	}
 	return out->err;
@@ -156,7 +164,7 @@ int text_clean(struct str s, struct buf *out)
 {
 	_cleanup_buf_ struct buf valid = {0};
 	int r = text_repair(s, &valid);
-	return r < 0 ? r : text_nfc(buf_str(&valid), out);
+	return r < 0 ? stick(out, r) : text_nfc(buf_str(&valid), out);
 }
 
 bool text_is_space(int32_t c)
@@ -181,7 +189,7 @@ int text_line(struct str s, struct buf *out)
 		begun = true;
 		r = text_add(out, c);
 	}
-	return r;
+	return stick(out, r);
 }
 
 unsigned text_char_width(int32_t c)
@@ -217,7 +225,7 @@ int text_excerpt(struct str s, size_t most, struct buf *out)
 	_cleanup_buf_ struct buf line = {0};
 	int r = text_line(s, &line);
 	if (r < 0 || !most)
-		return r;
+		return stick(out, r);
 
 	/* `cut` is where `most - 1` characters end, `word` the last gap before it. */
 	struct str all = buf_str(&line), rest = all;

@@ -1,7 +1,8 @@
 /*
  * Unicode text: is it UTF-8, make it so, bring it into NFC, how wide is it on a screen, which way
  * does it run. All functions take views and append to the caller's buffer; what can fail is memory
- * only (-ENOMEM, or -EOVERFLOW at the buffer's limit). No locale is used.
+ * only (-ENOMEM, or -EOVERFLOW at the buffer's limit), and it sticks to the buffer. No locale is
+ * used.
  */
 #pragma once
 

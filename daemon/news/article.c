@@ -125,7 +125,8 @@ static int settle_body(struct arena *arena, struct article *a, const struct drop
 	if (r < 0)
 		return r;
 	_cleanup_buf_ struct buf text = {0};
-	html_to_text(str_of(a->body_html), TOTEXT_WIDTH, &text);
+	if (html_to_text(str_of(a->body_html), TOTEXT_WIDTH, &text) < 0)
+		return no_memory(why);
 	return article_keep(arena, &text, &a->body_text, why);
 }
 
@@ -165,12 +166,14 @@ static int settle_words(struct arena *arena, struct article *a, struct why *why)
 	}
 	if (r < 0 || (a->title && a->title[0]))
 		return r;
-	buf_reset(&line);
-	text_excerpt(a->summary[0] ? str_of(a->summary) : str_of(a->image_alt), 80, &line);
-	r = article_keep(arena, &line, &a->title, why);
-	if (r >= 0 && !a->title[0] && !a->image[0])
+	if (!a->summary[0] && !a->image[0])
 		return why_set(why, -EINVAL, "neither a title nor a text");
-	return r;
+	const char *words = a->summary[0] ? a->summary : a->image_alt;
+	if (!words[0])
+		words = a->url[0] ? a->url : a->image;
+	buf_reset(&line);
+	text_excerpt(str_of(words), 80, &line);
+	return article_keep(arena, &line, &a->title, why);
 }
 
 /* ---- the rest ---- */

@@ -25,7 +25,7 @@ enum {
 struct article {
 	char *guid;      /* never "": given, else the address, else "title:" and its SHA-256 */
 	char *url;       /* absolute http(s), or "" */
-	char *title;     /* one line; the text's first words when there was none */
+	char *title;     /* one line; without one the first words of the text, or of a picture */
 	char *author;    /* one line, or "" */
 	char *summary;   /* one line of at most ARTICLE_SUMMARY characters */
 	char *body_html; /* before: any HTML; after: clean, without the picture of `image` */
@@ -54,6 +54,15 @@ int article_settle(struct arena *arena, struct article *a, const struct drop *dr
 
 /* For readers: moves what was gathered into the arena. -EFBIG, -ENOMEM. */
 int article_keep(struct arena *arena, const struct buf *from, char **ret, struct why *why);
+
+struct feed_article;
+
+/*
+ * A feed's article, not yet settled (fromfeed.c). A summary without a body is the body too.
+ * -EINVAL, -EFBIG: its summary is HTML that html_clean() refuses; -ENOMEM.
+ */
+int article_from_feed(struct arena *arena, const struct feed_article *found, struct article *ret,
+		      struct why *why);
 
 enum article_kind { ARTICLE_GUESS, ARTICLE_MARKDOWN, ARTICLE_HTML, ARTICLE_TEXT };
 

@@ -100,7 +100,7 @@ static const char *keep(struct cleaner *c, struct buf *attributes)
 
 /* ---- pictures ---- */
 
-static bool hidden(const xmlChar **attributes)
+static bool hidden(struct cleaner *c, const xmlChar **attributes)
 {
 	long width = number(attribute(attributes, "width"), 1L << 20);
 	long height = number(attribute(attributes, "height"), 1L << 20);
@@ -117,7 +117,8 @@ static bool hidden(const xmlChar **attributes)
 	static const char *const signs[] = {";display:none", ";visibility:hidden", ";width:0;",
 					    ";width:0px",    ";width:1px",         ";height:0;",
 					    ";height:0px",   ";height:1px"};
-	buf_addc(&packed, ';');
+	if (buf_addc(&packed, ';') < 0)
+		fail(c, packed.err);
 	for (size_t i = 0; i < ELEMENTS(signs); i++)
 		if (strstr(buf_text(&packed), signs[i]))
 			return true;
@@ -125,37 +126,43 @@ static bool hidden(const xmlChar **attributes)
 }
 
 /* The first address of "a.jpg 1x, b.jpg 2x". */
-static char *first_of_set(const char *set, const char *base)
+static int first_of_set(const char *set, const char *base, char **ret)
 {
+	_cleanup_buf_ struct buf first = {0};
 	if (!set)
-		return NULL;
+		return 0;
 	set += strspn(set, " \t\n\r,");
 	size_t n = strcspn(set, " \t\n\r");
 	while (n && set[n - 1] == ',')
 		n--;
-	_cleanup_free_ char *first = strndup(set, n);
-	return url_content(first, base);
+	int r = buf_add(&first, set, n);
+	return r < 0 ? r : url_content(buf_text(&first), base, ret);
 }
 
 /* Pages that load pictures late name the real one elsewhere and put a stand-in into src. */
-static char *image_address(const xmlChar **attributes, const char *base)
+static int image_address(const xmlChar **attributes, const char *base, char **ret)
 {
 	static const char *const names[] = {"data-src", "data-lazy-src", "data-original",
 					    "data-orig-file", "src"};
-	for (size_t i = 0; i < ELEMENTS(names); i++) {
-		char *address = url_content(attribute(attributes, names[i]), base);
-		if (address)
-			return address;
-	}
-	char *address = first_of_set(attribute(attributes, "srcset"), base);
-	return address ? address : first_of_set(attribute(attributes, "data-srcset"), base);
+	int r = 0;
+	*ret = NULL;
+	for (size_t i = 0; !*ret && r >= 0 && i < ELEMENTS(names); i++)
+		r = url_content(attribute(attributes, names[i]), base, ret);
+	if (!*ret && r >= 0)
+		r = first_of_set(attribute(attributes, "srcset"), base, ret);
+	if (!*ret && r >= 0)
+		r = first_of_set(attribute(attributes, "data-srcset"), base, ret);
+	return r;
 }
 
 static void image(struct cleaner *c, const xmlChar **attributes)
 {
-	if (hidden(attributes))
+	_cleanup_free_ char *address = NULL;
+	if (hidden(c, attributes))
 		return;
-	_cleanup_free_ char *address = image_address(attributes, c->base);
+	int r = image_address(attributes, c->base, &address);
+	if (r < 0)
+		fail(c, r);
 	if (!address || (c->noscript && c->last_image && !strcmp(address, c->last_image)))
 		return;
 	_cleanup_buf_ struct buf kept = {0};
@@ -190,9 +197,12 @@ static const char *media_address(const xmlChar **attributes)
 /* A paragraph with a link to the address, once a medium. */
 static void media_link(struct cleaner *c, const char *from, const char *title)
 {
+	_cleanup_free_ char *address = NULL;
 	if (!from || c->media_named)
 		return;
-	_cleanup_free_ char *address = url_content(from, c->base);
+	int r = url_content(from, c->base, &address);
+	if (r < 0)
+		fail(c, r);
 	if (!address)
 		return;
 	c->media_named = true;
@@ -281,7 +291,7 @@ static void start(struct cleaner *c, struct tag_use use, const xmlChar **attribu
 	case TAG_NOSCRIPT: c->noscript = c->level; break;
 	case TAG_MEDIA:
 		c->gone = c->level;
-		c->media_named = hidden(attributes);
+		c->media_named = hidden(c, attributes);
 		media_link(c, media_address(attributes), attribute(attributes, "title"));
 		break;
 	}
@@ -308,7 +318,7 @@ static void on_start(void *context, const xmlChar *name, const xmlChar **attribu
 	} else {
 		/* A lone <embed> is a medium whose contents are ours: it has none. */
 		bool embed = use.kind == TAG_SOURCE && !xmlStrcasecmp(name, BAD_CAST "embed");
-		c->media_named = !embed || hidden(attributes);
+		c->media_named = !embed || hidden(c, attributes);
 		if (embed)
 			media_link(c, media_address(attributes), NULL);
 		start(c, use, attributes);
@@ -415,21 +425,25 @@ int html_clean(struct str in, const char *base_url, struct buf *out, struct why 
 		r = parse(buf_str(&stripped), base_url, &result);
 	if (r == -EOVERFLOW)
 		return why_set(why, -EFBIG, "the HTML grows too large when it is put in order");
-	if (r < 0)
-		return r == -ENOMEM ? why_set(why, r, "no memory left") : r;
-	return buf_addstr(out, buf_str(&result));
+	if (r >= 0)
+		r = buf_addstr(out, buf_str(&result));
+	return r == -ENOMEM ? why_set(why, r, "no memory left") : r;
 }
 
 int html_to_plain(struct str html, struct buf *out, struct why *why)
 {
 	_cleanup_buf_ struct buf clean = {0};
 	int r = html_clean(html, NULL, &clean, why);
-	return r < 0 ? r : markup_text(buf_str(&clean), out);
+	if (r >= 0 && markup_text(buf_str(&clean), out) < 0)
+		return why_set(why, -ENOMEM, "no memory left");
+	return r;
 }
 
 int html_escape(struct str text, struct buf *out)
 {
 	_cleanup_buf_ struct buf clean = {0};
 	int r = text_clean(text, &clean);
+	if (r < 0 && !out->err)
+		out->err = r;
 	return r < 0 ? r : htmlwrite_escape(out, buf_str(&clean), false);
 }

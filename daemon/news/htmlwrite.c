@@ -285,13 +285,19 @@ static void write_escaped(struct htmlwrite *w, struct str text)
 		htmlwrite_escape(w->out, buf_str(&composed), false);
 }
 
+static void hold_space(struct htmlwrite *w, struct str space)
+{
+	if (buf_addstr(&w->pre_space, space) < 0)
+		fail(w, w->pre_space.err);
+}
+
 static void write_preformatted(struct htmlwrite *w, struct str text)
 {
 	size_t body = text.n;
 	while (body && strchr(" \t\n", text.p[body - 1]))
 		body--;
 	if (!body) {
-		buf_addstr(&w->pre_space, text);
+		hold_space(w, text);
 		return;
 	}
 	_cleanup_buf_ struct buf lead = w->pre_space;
@@ -307,7 +313,7 @@ static void write_preformatted(struct htmlwrite *w, struct str text)
 	buf_addstr(w->out, gap);
 	open_inlines(w);
 	write_escaped(w, rest);
-	buf_addstr(&w->pre_space, str_from(text, body));
+	hold_space(w, str_from(text, body));
 }
 
 /* No-break spaces alone: what editors put into a paragraph to keep it open. */
@@ -417,7 +423,7 @@ void htmlwrite_boundary(struct htmlwrite *w)
 		pop(w);
 	} else if (continues(w) && in_pre(w)) {
 		if (!memchr(buf_text(&w->pre_space), '\n', w->pre_space.len))
-			buf_addc(&w->pre_space, '\n');
+			hold_space(w, STR("\n"));
 	} else if (continues(w) && !w->breaks) {
 		w->breaks = 1;
 	}
@@ -539,7 +545,7 @@ int htmlwrite_attribute(struct buf *out, const char *name, struct str value)
 	_cleanup_buf_ struct buf line = {0};
 	int r = text_line(value, &line);
 	if (r < 0)
-		return r;
+		return out->err = out->err ? out->err : r;
 	buf_printf(out, " %s=\"", name);
 	htmlwrite_escape(out, buf_str(&line), true);
 	return buf_addc(out, '"');

@@ -150,6 +150,8 @@ int jsonld_read(struct arena *arena, struct str script, struct jsonld *known)
 	json_error_t error;
 	script = str_trim(script);
 	json_auto_t *root = json_loadb(script.p, script.n, JSON_DISABLE_EOF_CHECK, &error);
+	if (!root && json_error_code(&error) == json_error_out_of_memory)
+		return -ENOMEM;
 	visit(&r, root, 0);
 	return r.err;
 }

@@ -40,7 +40,7 @@ static int no_memory(struct why *why)
 
 /* ---- the head ---- */
 
-static void read_meta(struct reader *r, const xmlNode *node)
+static int read_meta(struct reader *r, const xmlNode *node)
 {
 	struct head *h = &r->head;
 	const struct {
@@ -74,15 +74,17 @@ static void read_meta(struct reader *r, const xmlNode *node)
 	if (!name)
 		name = maintext_attribute(node, "name");
 	if (!name || !content || !content[0])
-		return;
+		return 0;
 	for (size_t i = 0; i < ELEMENTS(names); i++)
 		if (!strcasecmp(name, names[i].name) && !*names[i].to)
 			*names[i].to = content;
 	if (!strcasecmp(name, "article:tag") && h->n_topics < ARTICLE_TOPICS) {
 		char *topic = arena_strdup(r->arena, content);
-		if (topic)
-			h->topics[h->n_topics++] = topic;
+		if (!topic)
+			return no_memory(r->why);
+		h->topics[h->n_topics++] = topic;
 	}
+	return 0;
 }
 
 static int read_content(struct reader *r, xmlNode *node, char **ret)
@@ -100,7 +102,7 @@ static int read_node(struct reader *r, xmlNode *node)
 	struct head *h = &r->head;
 	const char *name = (const char *)node->name;
 	if (!strcasecmp(name, "meta")) {
-		read_meta(r, node);
+		return read_meta(r, node);
 	} else if (!strcasecmp(name, "html")) {
 		h->lang = maintext_attribute(node, "lang");
 		h->dir = maintext_attribute(node, "dir");
@@ -162,50 +164,69 @@ static int plain(struct reader *r, const char *text, char **ret)
 }
 
 /* "Title - Site" without its site. */
-static char *without_site(struct reader *r, char *title, const char *site)
+static int without_site(struct reader *r, char *title, const char *site, char **ret)
 {
-	struct str whole = str_trim(str_of(title)), name = str_trim(str_of(site));
-	if (!name.n || whole.n <= name.n + 3 || !str_eq(str_from(whole, whole.n - name.n), name))
-		return title;
-	struct str rest = str_trim(str_head(whole, whole.n - name.n));
 	static const char *const separators[] = {"-", "|", "–", "—", "·", "«", "»", ":", "::"};
+	struct str whole = str_trim(str_of(title)), name = str_trim(str_of(site));
+	*ret = title;
+	if (!name.n || whole.n <= name.n + 3 || !str_eq(str_from(whole, whole.n - name.n), name))
+		return 0;
+	struct str rest = str_trim(str_head(whole, whole.n - name.n));
 	for (size_t i = 0; i < ELEMENTS(separators); i++) {
 		size_t n = strlen(separators[i]);
-		if (rest.n > n + 1 && rest.p[rest.n - n - 1] == ' ' &&
-		    str_is(str_from(rest, rest.n - n), separators[i]))
-			return arena_copy(r->arena, str_trim(str_head(rest, rest.n - n)));
+		if (rest.n <= n + 1 || rest.p[rest.n - n - 1] != ' ' ||
+		    !str_is(str_from(rest, rest.n - n), separators[i]))
+			continue;
+		*ret = arena_copy(r->arena, str_trim(str_head(rest, rest.n - n)));
+		return *ret ? 0 : no_memory(r->why);
 	}
-	return title;
+	return 0;
 }
 
-static int fill_addresses(struct reader *r, const char *address, struct article *a)
+/* url_content() into the arena. */
+static int fill_address(struct reader *r, const char *from, const char *base, char **ret)
+{
+	_cleanup_free_ char *address = NULL;
+	if (url_content(from, base, &address) < 0)
+		return no_memory(r->why);
+	*ret = arena_strdup(r->arena, address);
+	return address && !*ret ? no_memory(r->why) : 0;
+}
+
+static int fill_addresses(struct reader *r, char *address, struct article *a)
 {
 	struct head *h = &r->head;
-	_cleanup_free_ char *base = url_content(h->base, address);
-	a->base = base ? arena_strdup(r->arena, base) : address;
-	_cleanup_free_ char *url = url_content(h->canonical, a->base);
-	if (!url)
-		url = url_content(either(h->og_url, h->ld.url), a->base);
-	a->url = arena_strdup(r->arena, url ? url : address);
-	const char *image = either(h->og_image, either(h->tw_image, h->ld.image));
-	_cleanup_free_ char *picture = url_content(image, a->base);
-	a->image = arena_strdup(r->arena, picture);
-	a->image_alt = arena_strdup(r->arena, either(h->og_image_alt, h->tw_image_alt));
+	char *base = NULL;
+	int err = fill_address(r, h->base, address, &base);
+	a->base = base ? base : address;
+	if (err >= 0)
+		err = fill_address(r, h->canonical, a->base, &a->url);
+	if (err >= 0 && !a->url)
+		err = fill_address(r, either(h->og_url, h->ld.url), a->base, &a->url);
+	if (!a->url)
+		a->url = address;
 	if (!a->base)
 		a->base = a->url;
-	return (base && !a->base) || (url && !a->url) || (picture && !a->image) ? no_memory(r->why)
-										: 0;
+	const char *image = either(h->og_image, either(h->tw_image, h->ld.image));
+	return err < 0 ? err : fill_address(r, image, a->base, &a->image);
 }
 
-static int fill(struct reader *r, const char *address, struct article *a)
+/* A value of the tree, which doesn't outlive this, into the arena; no error when there is none. */
+static int copy(struct reader *r, const char *from, char **ret)
+{
+	*ret = arena_strdup(r->arena, from);
+	return from && !*ret ? no_memory(r->why) : 0;
+}
+
+static int fill(struct reader *r, char *address, struct article *a)
 {
 	struct head *h = &r->head;
 	int err = fill_addresses(r, address, a);
 	const char *title = either(h->ld.headline, either(h->og_title, h->tw_title));
 	if (err >= 0 && title)
 		err = plain(r, title, &a->title);
-	else if (h->title)
-		a->title = without_site(r, h->title, h->og_site);
+	else if (err >= 0 && h->title)
+		err = without_site(r, h->title, h->og_site, &a->title);
 	if (err >= 0)
 		err = plain(r, either(h->ld.author, h->author), &a->author);
 	if (err >= 0 && !a->author && h->article_author && !strstr(h->article_author, "://"))
@@ -213,8 +234,12 @@ static int fill(struct reader *r, const char *address, struct article *a)
 	const char *summary = either(h->og_description, either(h->description, h->tw_description));
 	if (err >= 0)
 		err = plain(r, either(h->ld.description, summary), &a->summary);
-	a->lang = arena_strdup(r->arena, either(h->lang, either(h->ld.lang, h->og_locale)));
-	a->dir = arena_strdup(r->arena, h->dir);
+	if (err >= 0)
+		err = copy(r, either(h->lang, either(h->ld.lang, h->og_locale)), &a->lang);
+	if (err >= 0)
+		err = copy(r, h->dir, &a->dir);
+	if (err >= 0)
+		err = copy(r, either(h->og_image_alt, h->tw_image_alt), &a->image_alt);
 
 	const char *date = either(h->published, h->date);
 	a->published = h->ld.published ? h->ld.published : date ? date_parse(str_of(date)) : 0;
@@ -272,7 +297,7 @@ static int parse(struct str text, xmlDoc **ret, struct why *why)
 	if (r >= 0)
 		r = htmlraw_strip(text, &stripped, why);
 	if (r < 0)
-		return r;
+		return r == -ENOMEM ? no_memory(why) : r;
 	xmlDoc *doc =
 	    htmlReadMemory(text.p, (int)text.n, NULL, "UTF-8",
 			   HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING |
@@ -301,8 +326,11 @@ int page_read(struct arena *arena, struct str bytes, const char *content_type, c
 	struct reader reader = {.arena = arena, .why = why};
 	struct article a = {0};
 	r = read_head(&reader, xmlDocGetRootElement(doc));
+	char *own = NULL;
 	if (r >= 0)
-		r = fill(&reader, address ? arena_strdup(arena, address) : NULL, &a);
+		r = copy(&reader, address, &own);
+	if (r >= 0)
+		r = fill(&reader, own, &a);
 	if (r >= 0)
 		r = fill_body(&reader, doc, address != NULL, &a);
 	if (r >= 0)

@@ -49,7 +49,7 @@ bool texttable_is_small(struct str html)
 static struct str take(struct texttable *table, struct buf *text, int *err)
 {
 	struct str trimmed = str_trim(buf_str(text));
-	char *copy = arena_copy(table->arena, trimmed);
+	char *copy = text->err ? NULL : arena_copy(table->arena, trimmed);
 	buf_reset(text);
 	if (!copy)
 		*err = -ENOMEM;
@@ -91,7 +91,7 @@ int texttable_read(struct texttable *table, struct str *html,
 static int write_columns(const struct texttable *table, const unsigned *widths, struct lines *lines)
 {
 	_cleanup_buf_ struct buf line = {0};
-	for (unsigned row = 0; row < table->rows && !line.err; row++) {
+	for (unsigned row = 0; row < table->rows; row++) {
 		buf_reset(&line);
 		for (unsigned i = 0; i < table->columns; i++) {
 			struct str cell = table->cells[row][i];
@@ -99,6 +99,8 @@ static int write_columns(const struct texttable *table, const unsigned *widths, 
 			for (unsigned k = text_width(cell); k < widths[i] + 2; k++)
 				buf_addc(&line, ' ');
 		}
+		if (line.err)
+			return line.err;
 		lines_add(lines, buf_str(&line));
 		if (row || !table->headed)
 			continue;
@@ -108,9 +110,11 @@ static int write_columns(const struct texttable *table, const unsigned *widths, 
 				buf_addc(&line, '-');
 			buf_adds(&line, "  ");
 		}
+		if (line.err)
+			return line.err;
 		lines_add(lines, buf_str(&line));
 	}
-	return line.err;
+	return 0;
 }
 
 static int write_cells(const struct texttable *table, struct lines *lines)
@@ -127,12 +131,14 @@ static int write_cells(const struct texttable *table, struct lines *lines)
 			buf_addstr(&line, heading);
 			buf_adds(&line, heading.n ? ": " : "");
 			buf_addstr(&line, cell);
+			if (line.err)
+				return line.err;
 			lines_push(lines, "", "  ");
 			lines_wrap(lines, buf_str(&line));
 			lines_pop(lines);
 		}
 	}
-	return line.err;
+	return 0;
 }
 
 int texttable_write(const struct texttable *table, struct lines *lines)

@@ -101,6 +101,8 @@ static void list_links(struct totext *t)
 	for (size_t i = 0; i < t->link_count; i++) {
 		_cleanup_buf_ struct buf line = {0};
 		buf_printf(&line, "[%zu] %s", i + 1, t->links[i]);
+		if (line.err)
+			fail(t, line.err);
 		lines_add(&t->lines, buf_str(&line));
 	}
 }
@@ -123,7 +125,8 @@ static void image(struct totext *t, struct str attributes)
 static void text(struct totext *t, struct str escaped)
 {
 	_cleanup_buf_ struct buf plain = {0};
-	markup_unescape(escaped, &plain);
+	if (markup_unescape(escaped, &plain) < 0)
+		fail(t, plain.err);
 	for (size_t i = 0; i < plain.len; i++) {
 		char c = plain.data[i];
 		bool space = c == ' ' || c == '\n' || c == '\t';
@@ -195,6 +198,8 @@ static void heading(struct totext *t, enum tag tag)
 	buf_reset(&t->text);
 	for (unsigned i = 0; i < width; i++)
 		buf_addc(&t->text, tag == T_H1 ? '=' : '-');
+	if (t->text.err)
+		fail(t, t->text.err);
 	if (width)
 		lines_add(&t->lines, buf_str(&t->text));
 	buf_reset(&t->text);
@@ -206,6 +211,8 @@ static void rule(struct totext *t)
 	apart(t);
 	for (unsigned i = lines_room(&t->lines); i > 0; i--)
 		buf_addc(&t->text, '-');
+	if (t->text.err)
+		fail(t, t->text.err);
 	lines_add(&t->lines, buf_str(&t->text));
 	buf_reset(&t->text);
 	lines_gap(&t->lines);

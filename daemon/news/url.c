@@ -177,10 +177,16 @@ int url_clean(struct str address, const char *base, enum url_use use, struct buf
 	return result.len > URL_LONGEST ? -EINVAL : buf_addstr(out, buf_str(&result));
 }
 
-char *url_content(const char *address, const char *base)
+int url_content(const char *address, const char *base, char **ret)
 {
 	_cleanup_buf_ struct buf out = {0};
-	if (!address || url_clean(str_of(address), base, URL_CONTENT, &out) < 0)
-		return NULL;
-	return buf_steal(&out, NULL);
+	int r = address ? url_clean(str_of(address), base, URL_CONTENT, &out) : -EINVAL;
+	if (r == -EINVAL) {
+		*ret = NULL;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	*ret = buf_steal(&out, NULL);
+	return *ret ? 0 : -ENOMEM;
 }

@@ -24,5 +24,8 @@ enum { URL_LONGEST = 8000 };
  */
 int url_clean(struct str address, const char *base, enum url_use use, struct buf *out);
 
-/* The address of a picture or of a page's own, as it may be stored, or NULL; the caller frees. */
-char *url_content(const char *address, const char *base);
+/*
+ * The address of something to be fetched or shown, as it may be stored; the caller frees. *ret is
+ * NULL, and that is no error, when there is none or not an acceptable one. -ENOMEM.
+ */
+int url_content(const char *address, const char *base, char **ret);

@@ -1,11 +1,13 @@
 /* Articles from files and pages, and what all of them go through before they are stored. */
 #include "unit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 
 #include "base/text.h"
 #include "news/article.h"
+#include "news/feed.h"
 #include "news/page.h"
 
 static bool read_file(const char *folder, const char *name, struct buf *out)
@@ -20,13 +22,18 @@ static bool read_file(const char *folder, const char *name, struct buf *out)
 }
 
 /* The real articles that stand outside of this tree; the test is skipped where they are absent. */
-static void read_corpus(const char *name, struct buf *out)
+static void corpus_folder(const char *name, char folder[static 1024])
 {
 	const char *corpora = getenv("DIGESTD_CORPORA");
-	_cleanup_buf_ struct buf folder = {0};
-	buf_printf(&folder, "%s/articles", corpora ? corpora : "../shared/corpora");
-	if (!read_file(buf_text(&folder), name, out)) {
-		print_message("%s/%s is absent: skipped\n", buf_text(&folder), name);
+	snprintf(folder, 1024, "%s/%s", corpora ? corpora : "../shared/corpora", name);
+}
+
+static void read_corpus(const char *name, struct buf *out)
+{
+	char folder[1024]; /* skip() leaves without cleaning up */
+	corpus_folder("articles", folder);
+	if (!read_file(folder, name, out)) {
+		print_message("%s/%s is absent: skipped\n", folder, name);
 		skip();
 	}
 }
@@ -396,6 +403,98 @@ static void settling_twice_changes_nothing(void **state)
 	assert_string_equal(a.guid, b.guid);
 }
 
+static void check_stored(const struct article *a)
+{
+	const char *const texts[] = {a->guid,      a->url,       a->title,     a->author,
+				     a->summary,   a->body_html, a->body_text, a->image,
+				     a->image_alt, a->lang,      a->dir};
+	for (size_t i = 0; i < ELEMENTS(texts); i++) {
+		assert_non_null(texts[i]);
+		assert_true(text_valid(str_of(texts[i])));
+	}
+	assert_true(a->guid[0] && a->title[0]);
+	assert_true(!strcmp(a->dir, "rtl") || !strcmp(a->dir, "ltr"));
+	assert_null(strcasestr(a->body_html, "<script"));
+	assert_null(strcasestr(a->body_html, "javascript:"));
+	assert_null(strcasestr(a->body_html, " style="));
+	assert_null(strstr(a->body_text, " \n"));
+}
+
+/* Settles all articles of a feed; returns how many could be. */
+static size_t settle_feed(struct arena *arena, struct str bytes, struct article *ret_first)
+{
+	struct feed *feed;
+	struct why why = {""};
+	size_t n = 0;
+	if (feed_parse(arena, bytes, NULL, "https://feed.example/f", &feed, &why) < 0)
+		return 0;
+	for (size_t i = 0; i < feed->n; i++) {
+		struct article a;
+		assert_int_equal(article_from_feed(arena, &feed->articles[i], &a, &why), 0);
+		int r = article_settle(arena, &a, NULL, &why);
+		if (r == -EINVAL) { /* a case of the corpus without title and text */
+			assert_string_equal(why.text, "neither a title nor a text");
+			continue;
+		}
+		assert_int_equal(r, 0);
+		check_stored(&a);
+		if (!n++)
+			*ret_first = a;
+	}
+	return n;
+}
+
+static void feeds_become_articles(void **state)
+{
+	(void)state;
+	_cleanup_arena_ struct arena arena = {0};
+	struct article a = {0};
+	struct str feed = STR(
+	    "<rss version='2.0'><channel><title>F</title><language>ar</language>"
+	    "<item><title>AT&amp;amp;T</title><link>https://h.example/a/1</link>"
+	    "<description>&lt;p&gt;Short &lt;b&gt;one&lt;/b&gt;.&lt;/p&gt;</description>"
+	    "<content:encoded xmlns:content='http://purl.org/rss/1.0/modules/content/'>"
+	    "&lt;p onclick='x'&gt;Body &lt;a href='../b'&gt;link&lt;/a&gt; "
+	    "&lt;img src='i.png' alt='I'&gt;&lt;/p&gt;</content:encoded></item></channel></rss>");
+	assert_int_equal(settle_feed(&arena, feed, &a), 1);
+	assert_string_equal(a.title, "AT&T");
+	assert_string_equal(a.summary, "Short one.");
+	assert_string_equal(a.body_html,
+			    "<p>Body <a href=\"https://feed.example/b\">link</a></p>\n");
+	assert_string_equal(a.image, "https://feed.example/i.png");
+	assert_string_equal(a.dir, "rtl");
+}
+
+static void real_feeds_become_articles(void **state)
+{
+	(void)state;
+	char folder[1024];
+	struct article first;
+	static const char *const folders[] = {"feeds", "feedparser", "encodings"};
+	for (size_t i = 0; i < ELEMENTS(folders); i++) {
+		corpus_folder(folders[i], folder);
+		DIR *dir = opendir(folder);
+		if (!dir) {
+			print_message("%s is absent: skipped\n", folder);
+			skip();
+		}
+		size_t n = 0;
+		for (struct dirent *entry; (entry = readdir(dir));) {
+			_cleanup_arena_ struct arena arena = {0};
+			_cleanup_buf_ struct buf in = {0};
+			if (entry->d_name[0] == '.' || !read_file(folder, entry->d_name, &in))
+				continue;
+			size_t settled = settle_feed(&arena, buf_str(&in), &first);
+			if (!strcmp(entry->d_name, "global-voices.rss"))
+				assert_int_equal(settled, 15);
+			n += settled;
+		}
+		closedir(dir);
+		print_message("%s: %zu articles\n", folders[i], n);
+		assert_true(n > 0);
+	}
+}
+
 static void kinds_are_guessed(void **state)
 {
 	(void)state;
@@ -433,6 +532,8 @@ int main(void)
 	    cmocka_unit_test(html_files_are_read_whole),
 	    cmocka_unit_test(settling_fills_what_is_missing),
 	    cmocka_unit_test(settling_twice_changes_nothing),
+	    cmocka_unit_test(feeds_become_articles),
+	    cmocka_unit_test(real_feeds_become_articles),
 	    cmocka_unit_test(kinds_are_guessed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
