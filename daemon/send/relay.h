@@ -1,0 +1,94 @@
+/*
+ * Relays: the SMTP servers of the configuration, each with its pool of sessions, its pace and its
+ * breaker. The pool opens sessions when its owner has work, asks the owner for mails as sessions
+ * can take them, and closes what lies idle. Faults of a relay (connection, TLS, login, 421) open
+ * its breaker and cost no reader a try; other relays carry on. Whoever has work chooses nothing:
+ * the relays with a closed breaker share it by weight and by free sessions.
+ *
+ * The owner's callbacks are those of smtp.h with the relay named by its id in place of the session:
+ *  - A mail that `next` gave, and its bytes, stay the owner's and unchanged until exactly one of
+ *    returned, voided, outcome or doubt. Nothing here keeps a mail: one that came back goes out
+ * again when `next` gives it again.
+ *  - relay_pool_wake() only makes a note, work starts in the next turn of the event loop; so it may
+ *    be called from anywhere. Callbacks may call all functions here but relay_pool_free().
+ *  - Once `next` said NULL nobody asks again before relay_pool_wake().
+ *
+ * A breaker opens when a session can't connect or log in, by a reply that is the relay's trouble
+ * (reply.h), by a time-out or garbage, and by a cut before the session did any good. While it is
+ * open nothing is asked for; then one session probes, and the first mail that is settled closes it.
+ * But a session that is turned away while others of the same relay work (so many connections and no
+ * more) only keeps the relay to their number for a while.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/curlloop.h"
+#include "base/why.h"
+#include "send/smtp.h"
+#include "store/settings.h"
+
+struct relay_pool;
+
+struct relay_events {
+	/* The mail to begin now on this relay, or NULL: then the session waits for
+	 * relay_pool_wake(). */
+	const struct smtp_mail *(*next)(void *user, int32_t relay);
+	int (*intent)(void *user, const struct smtp_mail *mail);
+	void (*returned)(void *user, const struct smtp_mail *mail, enum smtp_end why);
+	void (*outcome)(void *user, const struct smtp_mail *mail, const struct smtp_reply *reply);
+	void (*voided)(void *user, const struct smtp_mail *mail, enum smtp_end why);
+	void (*doubt)(void *user, const struct smtp_mail *mail, enum smtp_end why);
+	void (*anomaly)(void *user, int32_t relay, const char *what,
+			const struct smtp_reply *reply);
+
+	/* A breaker opened (until: clock_now() moment) or closed (until 0); for the database. */
+	void (*breaker)(void *user, int32_t relay, usec_t until, unsigned faults,
+			const char *reason);
+};
+
+/*
+ * A pool for settings->relays, retry.breaker and timing, which are copied. `events` must outlive
+ * it. A relay's id is what the database calls it: until relay_pool_set_id() gave it one (not 0), it
+ * takes no mail. Nothing is opened before relay_pool_wake(). -ENOMEM, or what sd-event says.
+ */
+int relay_pool_open(struct curl_loop *loop, const struct settings *settings,
+		    const struct relay_events *events, void *user, struct relay_pool **ret,
+		    struct why *why);
+
+/* Relays by their place in settings->relays. */
+size_t relay_pool_count(const struct relay_pool *pool);
+const char *relay_pool_name(const struct relay_pool *pool, size_t index);
+void relay_pool_set_id(struct relay_pool *pool, size_t index, int32_t id);
+
+/* There is work: idle sessions ask `next`, and as many more are opened as limits, pace and breakers
+ * allow while `next` has something to give (at most `wanted` mails' worth). */
+void relay_pool_wake(struct relay_pool *pool, size_t wanted);
+
+/* Could any relay take mail now or soon (its breaker is closed or due for a probe)? */
+bool relay_pool_usable(const struct relay_pool *pool);
+
+/* Connections that the pool may have in all: the slots that shares are reckoned from. */
+size_t relay_pool_connections(const struct relay_pool *pool);
+
+/*
+ * So many engines live (1 at first): each takes its part of a relay's rate and connections, of
+ * these one at least.
+ */
+void relay_pool_share(struct relay_pool *pool, unsigned engines);
+
+/* Nothing new: sessions QUIT after the mails that they have. */
+void relay_pool_drain(struct relay_pool *pool);
+bool relay_pool_idle(const struct relay_pool *pool); /* no session is left */
+
+/* New settings: changed limits hold from now on; relays that went or changed their address finish
+ * the mails that they have and close; new ones begin (without an id). */
+int relay_pool_reload(struct relay_pool *pool, const struct settings *settings, struct why *why);
+
+/* Cuts what is left (mails are told of) and frees. NULL is fine. */
+void relay_pool_free(struct relay_pool *pool);
+
+/* One line a relay for status and logs. */
+void relay_pool_status(const struct relay_pool *pool, char *text, size_t room);

@@ -1,0 +1,258 @@
+#include "send/relay_inside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "send/reply.h"
+
+/* ---- trouble and its end --------------------------------------------------------------------- */
+
+static void tell_breaker(struct relay *r, usec_t wait, const char *reason)
+{
+	const struct relay_pool *pool = r->pool;
+	if (pool->events->breaker && !r->retired)
+		pool->events->breaker(pool->user, r->id, wait ? clock_now() + wait : 0,
+				      r->breaker.faults, reason);
+}
+
+void relay_fault(struct relay *r, const char *text)
+{
+	usec_t now = clock_mono();
+	snprintf(r->trouble, sizeof(r->trouble), "%s", text);
+	if (!breaker_fault(&r->breaker, &r->pool->backoff, now, NULL))
+		return;
+	usec_t wait = r->breaker.open_until - now;
+	log_warning("relay %s: %s; next try in %.1f s", r->name, text,
+		    (double)wait / (double)USEC_PER_SEC);
+	tell_breaker(r, wait ? wait : 1, text);
+}
+
+static void note_success(struct relay_session *s)
+{
+	struct relay *r = s->relay;
+	s->good = true;
+	if (r->breaker.state == BREAKER_HALF_OPEN && !s->probe)
+		return;
+	s->probe = false;
+	if (!breaker_ok(&r->breaker))
+		return;
+	log_notice("relay %s: works again", r->name);
+	tell_breaker(r, 0, "");
+	relay_schedule(r->pool);
+}
+
+/* Is this end of a session a sign that its relay is in trouble? */
+static bool is_fault(const struct relay_session *s, enum smtp_end why,
+		     const struct smtp_reply *reply)
+{
+	switch (why) {
+	case SMTP_END_CONNECT:
+	case SMTP_END_TLS:
+	case SMTP_END_AUTH:
+	case SMTP_END_TIMEOUT:
+	case SMTP_END_PROTOCOL: return true;
+	case SMTP_END_REFUSED: return reply_class(reply).breaker;
+	case SMTP_END_CUT: return !s->good;
+	default: return false;
+	}
+}
+
+/* ---- what sessions tell ---------------------------------------------------------------------- */
+
+static struct relay_session *session_of(const struct smtp *smtp)
+{
+	return smtp_user(smtp);
+}
+
+static void on_ready(struct smtp *smtp)
+{
+	session_of(smtp)->ready = true;
+}
+
+/* May this session begin a mail, the pace aside? */
+static bool may_begin(const struct relay_session *s, usec_t now)
+{
+	const struct relay *r = s->relay;
+	if (r->pool->draining || r->retired || !r->id || !r->pool->wanted || relay_is_spare(r, now))
+		return false;
+	switch (r->breaker.state) {
+	case BREAKER_CLOSED: return true;
+	case BREAKER_OPEN: return false;
+	case BREAKER_HALF_OPEN: return s->probe && smtp_idle(s->smtp); /* one mail, no more */
+	}
+	return false;
+}
+
+static const struct smtp_mail *on_next(struct smtp *smtp)
+{
+	struct relay_session *s = session_of(smtp);
+	struct relay *r = s->relay;
+	struct relay_pool *pool = r->pool;
+	usec_t now = clock_mono();
+	if (!may_begin(s, now))
+		return NULL;
+	if (!pace_take(&r->pace, now)) {
+		relay_schedule(pool); /* which sets the timer */
+		return NULL;
+	}
+	const struct smtp_mail *mail = pool->events->next(pool->user, r->id);
+	if (mail) {
+		pool->wanted -= pool->wanted > 0;
+	} else {
+		pool->wanted = 0;
+		pace_give_back(&r->pace);
+	}
+	return mail;
+}
+
+static int on_intent(struct smtp *smtp, const struct smtp_mail *mail)
+{
+	const struct relay_pool *pool = session_of(smtp)->relay->pool;
+	return pool->events->intent(pool->user, mail);
+}
+
+/* A mail that came back unstarted waits with the owner again. */
+static void note_return(struct relay *r, enum smtp_end why)
+{
+	r->returned++;
+	if (why == SMTP_END_WITHHELD)
+		return;
+	r->pool->wanted++;
+	relay_schedule(r->pool);
+}
+
+static void on_returned(struct smtp *smtp, const struct smtp_mail *mail, enum smtp_end why)
+{
+	struct relay *r = session_of(smtp)->relay;
+	note_return(r, why);
+	r->pool->events->returned(r->pool->user, mail, why);
+}
+
+static void on_voided(struct smtp *smtp, const struct smtp_mail *mail, enum smtp_end why)
+{
+	struct relay *r = session_of(smtp)->relay;
+	note_return(r, why);
+	r->pool->events->voided(r->pool->user, mail, why);
+}
+
+static void on_doubt(struct smtp *smtp, const struct smtp_mail *mail, enum smtp_end why)
+{
+	struct relay *r = session_of(smtp)->relay;
+	r->doubts++;
+	r->pool->events->doubt(r->pool->user, mail, why);
+}
+
+static void on_outcome(struct smtp *smtp, const struct smtp_mail *mail,
+		       const struct smtp_reply *reply)
+{
+	struct relay_session *s = session_of(smtp);
+	struct relay *r = s->relay;
+	struct verdict verdict = reply_class(reply);
+	if (verdict.class == REPLY_ACCEPTED)
+		r->accepted++;
+	else if (verdict.final)
+		r->refused++;
+	else
+		r->put_off++;
+	if (verdict.breaker)
+		relay_fault(r, reply->text);
+	else
+		note_success(s);
+	r->pool->events->outcome(r->pool->user, mail, reply);
+}
+
+static void on_anomaly(struct smtp *smtp, const char *what, const struct smtp_reply *reply)
+{
+	struct relay *r = session_of(smtp)->relay;
+	log_error("relay %s: %s", r->name, what);
+	if (r->pool->events->anomaly)
+		r->pool->events->anomaly(r->pool->user, r->id, what, reply);
+}
+
+/* Sessions that were logged in and live. */
+static unsigned count_ready(const struct relay *r)
+{
+	unsigned n = 0;
+	for (const struct relay_session *s = r->sessions; s; s = s->next)
+		n += s->ready;
+	return n;
+}
+
+static void keep_to(struct relay *r, unsigned sessions, const char *text)
+{
+	snprintf(r->trouble, sizeof(r->trouble), "%s", text);
+	r->kept_to = sessions;
+	r->kept_until = clock_mono() + retry_span(&r->pool->backoff, REPLY_RELAY, 1);
+	log_notice("relay %s: takes no further connection (%s); it goes on with %u", r->name, text,
+		   sessions);
+}
+
+static void on_closed(struct smtp *smtp, enum smtp_end why, const struct smtp_reply *reply,
+		      const char *text)
+{
+	struct relay_session *s = session_of(smtp);
+	struct relay *r = s->relay;
+	char told[sizeof(r->trouble)];
+	snprintf(told, sizeof(told), "%s%s%s", smtp_end_name(why), text[0] ? ": " : "", text);
+	log_debug("relay %s: a session ended: %s, %u messages", r->name, told, smtp_messages(smtp));
+	if (s->next)
+		s->next->prev_next = s->prev_next;
+	*s->prev_next = s->next;
+
+	unsigned others = count_ready(r);
+	if (!is_fault(s, why, reply)) {
+		if (s->probe)
+			breaker_unused(&r->breaker);
+	} else if (!s->ready && others && r->breaker.state == BREAKER_CLOSED) {
+		keep_to(r, others, told);
+	} else {
+		relay_fault(r, told);
+	}
+	relay_schedule(r->pool);
+	smtp_free(smtp);
+	free(s);
+}
+
+/* ---- beginning ------------------------------------------------------------------------------- */
+
+int relay_session_open(struct relay *r)
+{
+	static const struct smtp_events events = {
+	    .ready = on_ready,
+	    .next = on_next,
+	    .intent = on_intent,
+	    .returned = on_returned,
+	    .outcome = on_outcome,
+	    .voided = on_voided,
+	    .doubt = on_doubt,
+	    .anomaly = on_anomaly,
+	    .closed = on_closed,
+	};
+	struct relay_session *s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->relay = r;
+	int res = smtp_open(r->pool->loop, &r->target, &events, s, &s->smtp);
+	if (res < 0) {
+		free(s);
+		return res;
+	}
+	s->probe = r->breaker.state == BREAKER_HALF_OPEN;
+	s->next = r->sessions;
+	if (s->next)
+		s->next->prev_next = &s->next;
+	s->prev_next = &r->sessions;
+	r->sessions = s;
+	return 0;
+}
+
+struct relay_session *relay_session_idle(const struct relay *r)
+{
+	for (struct relay_session *s = r->sessions; s; s = s->next)
+		if (smtp_idle(s->smtp))
+			return s;
+	return NULL;
+}

@@ -1,0 +1,180 @@
+"""Pools of relays: mail goes on whatever one of them does, at the pace and within the limits set."""
+import collections
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import threading
+import time
+
+from smtpd import Server
+
+DRIVER = pathlib.Path(os.environ.get("DIGESTD_BUILD", "build")) / "system" / "relay_driver"
+
+
+def drive(*relays, **options):
+    words = [f"relay={relay}" for relay in relays]
+    words += [f"{name}={value}" for name, value in options.items()]
+    done = subprocess.run([str(DRIVER), *words], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"runtime error" not in done.stderr and b"Sanitizer" not in done.stderr, done.stderr
+    return [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
+
+
+def finals(events):
+    return {e["mail"]: e for e in events if e["event"] == "final"}
+
+
+def states(events):
+    return collections.Counter(e["state"] for e in finals(events).values())
+
+
+def breakers(events, relay):
+    return [e["open"] for e in events if e["event"] == "breaker" and e["relay"] == relay]
+
+
+def check_truth(events, *servers):
+    """Each mail whose final state is accepted was taken once, and no other was taken."""
+    taken = collections.Counter(int(entry["message"].split(b"@")[0].split(b"<")[1])
+                                for server in servers for entry in server.accepted)
+    for number, final in finals(events).items():
+        if final["state"] == "doubt":
+            assert taken[number] <= 1
+        else:
+            assert taken[number] == (final["state"] == "accepted"), final
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def test_each_of_a_thousand_goes_once_over_two_relays():
+    with Server(defer_one_in=10, refuse=5) as a, Server(defer_one_in=7) as b:
+        events = drive(f"{a.port}:5", f"{b.port}:5", mails=1000)
+        check_truth(events, a, b)
+        assert len(a.accepted) > 100 and len(b.accepted) > 100
+        assert a.connections <= 5 and b.connections <= 5
+    assert states(events) == {"accepted": 995, "gone": 5}
+
+
+def test_a_relay_that_is_down_costs_no_reader_a_try():
+    with Server() as up:
+        events = drive(f"{free_port()}:4", f"{up.port}:4", mails=200)
+        check_truth(events, up)
+    assert states(events) == {"accepted": 200}
+    assert {final["tries"] for final in finals(events).values()} == {1}
+    assert breakers(events, 1)[0] and not breakers(events, 2)
+
+
+def test_mail_waits_for_a_relay_and_goes_when_it_is_back():
+    port = free_port()
+    server = Server(port=port)
+    timer = threading.Timer(0.7, server.start)
+    timer.start()
+    try:
+        events = drive(f"{port}:3", mails=50)
+        check_truth(events, server)
+    finally:
+        timer.join()
+        server.stop()
+    assert states(events) == {"accepted": 50}
+    assert breakers(events, 1)[0] is True and breakers(events, 1)[-1] is False
+
+
+def test_a_half_open_breaker_lets_one_mail_through():
+    """The relay greets well, but refuses each MAIL five times over."""
+    rule = {"stage": "mail", "reply": "451 4.3.0 Queue file write error", "times": 5}
+    with Server(rules=[rule], log_commands=True) as smtpd:
+        events = drive(f"{smtpd.port}:1", mails=20)
+        check_truth(events, smtpd)
+        mails_before = collections.Counter()
+        for number, line in smtpd.commands:
+            mails_before[number] += line.startswith("MAIL")
+    assert states(events) == {"accepted": 20}
+    assert breakers(events, 1) == [True] * 5 + [False]
+    assert [mails_before[n] for n in range(1, 6)] == [1] * 5
+
+
+def test_421_sends_mails_over_another_relay_at_once():
+    rule = {"stage": "rcpt", "reply": "421 4.3.2 Going down", "cut": "after"}
+    with Server(rules=[rule]) as bad, Server() as good:
+        events = drive(f"{bad.port}:4", f"{good.port}:4", mails=100)
+        check_truth(events, bad, good)
+    assert states(events) == {"accepted": 100}
+    assert {final["tries"] for final in finals(events).values()} == {1}
+    assert any(final["returned"] for final in finals(events).values())
+    assert breakers(events, 1)[0]
+
+
+def test_a_relay_that_takes_few_connections_is_used_with_those():
+    rules = [{"stage": "greeting", "session": n, "reply": "421 4.7.0 Too many", "cut": "after"}
+             for n in range(3, 9)]
+    rules.append({"stage": "dot", "delay": 0.02})
+    with Server(rules=rules) as smtpd:
+        events = drive(f"{smtpd.port}:8", mails=60)
+        check_truth(events, smtpd)
+        assert smtpd.connections <= 8
+    assert states(events) == {"accepted": 60}
+    assert not breakers(events, 1)
+
+
+def test_a_rate_is_kept():
+    with Server() as smtpd:
+        began = time.monotonic()
+        events = drive(f"{smtpd.port}:10:1:50", mails=50)
+        took = time.monotonic() - began
+        check_truth(events, smtpd)
+    assert states(events) == {"accepted": 50}
+    assert 0.8 < events[-1]["seconds"] and took < 3
+
+
+def test_a_relay_without_weight_is_for_when_others_are_out():
+    with Server() as main, Server() as spare:
+        events = drive(f"{main.port}:2:1", f"{spare.port}:2:0", mails=100)
+        check_truth(events, main, spare)
+        assert not spare.accepted
+    with Server() as spare:
+        events = drive(f"{free_port()}:2:1", f"{spare.port}:2:0", mails=100)
+        check_truth(events, spare)
+    assert states(events) == {"accepted": 100}
+
+
+def test_connections_are_closed_after_so_many_messages():
+    with Server() as smtpd:
+        events = drive(f"{smtpd.port}:2:1:0:10", mails=100)
+        check_truth(events, smtpd)
+        per_session = collections.Counter(entry["session"] for entry in smtpd.accepted)
+    assert states(events) == {"accepted": 100}
+    assert max(per_session.values()) == 10
+
+
+def test_draining_ends_what_is_out_and_starts_nothing():
+    with Server(rules=[{"stage": "dot", "delay": 0.02}], log_commands=True) as smtpd:
+        events = drive(f"{smtpd.port}:4", mails=200, drain=20)
+        check_truth(events, smtpd)
+        quits = sum(line == "QUIT" for _, line in smtpd.commands)
+        assert quits == smtpd.connections
+    assert states(events)["accepted"] < 40 and states(events)["doubt"] == 0
+    assert states(events)["unsent"] + states(events)["accepted"] == 200
+
+
+def test_a_reload_moves_to_the_new_address_and_loses_nothing():
+    with Server(rules=[{"stage": "dot", "delay": 0.01}]) as old, Server() as new:
+        events = drive(f"{old.port}:3", mails=200, reload=new.port)
+        check_truth(events, old, new)
+        assert len(new.accepted) > 100
+    assert states(events) == {"accepted": 200}
+
+
+def test_time_outs_and_cuts_leave_at_most_one_doubt_a_connection():
+    rules = [{"stage": "dot", "match": "^r7@", "silent": True, "keep": True},
+             {"stage": "dot", "match": "^r9@", "cut": "before", "keep": False},
+             {"stage": "rcpt", "match": "^r11@", "cut": "within", "times": 1}]
+    with Server(rules=rules) as smtpd:
+        events = drive(f"{smtpd.port}:3", mails=60)
+        check_truth(events, smtpd)
+    assert states(events) == {"accepted": 58, "doubt": 2}
+    assert finals(events)[11]["returned"] >= 1
