@@ -119,7 +119,8 @@ WRAP_ALLOC := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 UNIT_LDFLAGS_test_mustache_alloc := $(WRAP_ALLOC)
 UNIT_LDFLAGS_test_feed := $(WRAP_ALLOC)
 UNIT_LDFLAGS_test_article_alloc := $(WRAP_ALLOC)
-UNIT_LDFLAGS_test_config := $(WRAP_ALLOC)
+UNIT_LDFLAGS_test_config := $(WRAP_ALLOC) -Wl,--wrap=free
+UNIT_LDFLAGS_test_units := -Wl,--wrap=free
 UNIT_LDFLAGS_test_template_alloc := $(WRAP_ALLOC)
 UNIT_LDFLAGS_test_message_alloc := $(WRAP_ALLOC)
 
@@ -174,10 +175,10 @@ install: all ## programs, man pages, units and a configuration: DESTDIR, PREFIX
 		install -m 0755 $$program "$(ROOT)/sbin" || exit 1; done
 	for program in $(filter %/digestctl,$(BINARIES)); do \
 		install -m 0755 $$program "$(ROOT)/bin" || exit 1; done
-	for page in daemon/*.[158]; do \
+	umask 022; for page in daemon/*.[158]; do \
 		sed 's|/usr/local|$(PREFIX)|; s|/etc/digestd|$(SYSCONFDIR)/digestd|g' "$$page" \
 			> "$(ROOT)/share/man/man$${page##*.}/$${page##*/}" || exit 1; done
-	for unit in digestd.service digestweb.service digestweb.socket; do \
+	umask 022; for unit in digestd.service digestweb.service digestweb.socket; do \
 		sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' systemd/$$unit \
 			> "$(ROOT)/lib/systemd/system/$$unit" || exit 1; done
 	install -m 0644 systemd/digestd.sysusers "$(ROOT)/lib/sysusers.d/digestd.conf"

@@ -80,8 +80,6 @@ static void fill_key(struct config_check *c, const struct config_key *key, char 
 	if (key->type == CONFIG_SECRET) {
 		const config_setting_t *file = member(c->group, key->name, "_file");
 		const config_setting_t *credential = member(c->group, key->name, "_credential");
-		if (!file && !credential && !setting && (key->must & c->reader))
-			tell_missing(c, key);
 		config_secret(c, key, file, credential, (struct secret *)field);
 		return;
 	}

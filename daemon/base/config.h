@@ -56,7 +56,7 @@ struct config_key {
 	const struct config_group *group;
 	/* Of each text; NULL: any is right. -EACCES: wrong, and so that it may not be shown. */
 	int (*check)(const char *value, struct why *why);
-	unsigned must;    /* readers (see below) that can't do without it */
+	unsigned must;    /* readers (see below) that can't do without it; not for secrets */
 	unsigned whose;   /* readers that need the secret; others don't open it. 0: all */
 	bool fixed;       /* a change needs a restart */
 	const char *help; /* one line for people */

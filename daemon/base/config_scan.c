@@ -220,11 +220,15 @@ static int include(struct reader *r)
 	int e = take(r, (size_t)(rest.p - r->in.p) + n, false);
 	if (e < 0)
 		return e;
-	if (!r->may_include || r->includes == CONFIG_SCAN_INCLUDES ||
-	    ++r->scan->files == CONFIG_SCAN_FILES) {
+	if (!r->may_include || r->includes == CONFIG_SCAN_INCLUDES) {
 		syntax_wrong(r->syntax, from, "@include can't be followed further from here");
 		return 0;
 	}
+	if (r->scan->files == CONFIG_SCAN_FILES) {
+		syntax_wrong(r->syntax, from, "more than %d files are included", CONFIG_SCAN_FILES);
+		return 0;
+	}
+	r->scan->files++;
 	char *path = included_path(r, str_head(str_from(rest, 1), n - 2));
 	if (!path)
 		return -ENOMEM;

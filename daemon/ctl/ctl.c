@@ -100,13 +100,36 @@ int ctl_connect_owner(struct ctl *ctl)
 	return connect_as(ctl, &ctl->settings->database.owner);
 }
 
+/* What the schema's checks mean to somebody who wrote the arguments. */
+static const char *constraint_words(const char *constraint)
+{
+	static const struct {
+		const char *constraint, *words;
+	} table[] = {
+	    {"edition_schedule_check", "that is no schedule; see: digestctl help edition add"},
+	    {"list_lang_check", "that is no language tag: en, de, pt-BR, ur ... are"},
+	    {"list_base_url_check", "that is no address of pages: https://news.example is, with no"
+				    " slash at its end"},
+	    {"feed_url_check", "a feed's address begins with http://, https:// or file://"},
+	    {"address_check", "that is no e-mail address"},
+	};
+	for (size_t i = 0; i < ELEMENTS(table); i++)
+		if (strcmp(table[i].constraint, constraint) == 0)
+			return table[i].words;
+	return NULL;
+}
+
 int ctl_pg_failed(struct ctl *ctl, const struct why *why)
 {
-	const struct db_error *error = ctl->pg ? sync_error(ctl->pg) : NULL;
-	if (error && (db_error_is(error, "42P01") || db_error_is(error, "42883")))
+	static const struct db_error none;
+	const struct db_error *error = ctl->pg ? sync_error(ctl->pg) : &none;
+	const char *words = constraint_words(error->constraint);
+	if (words)
+		return ctl_fail(CTL_USAGE, "%s", words);
+	if (db_error_is(error, "42P01") || db_error_is(error, "42883"))
 		return ctl_fail(CTL_FAILED, "%s; is the schema there? See: digestctl db status",
 				why->text);
-	return ctl_fail(CTL_FAILED, "%s", why->text);
+	return ctl_fail(db_error_in_class(error, "22") ? CTL_USAGE : CTL_FAILED, "%s", why->text);
 }
 
 int ctl_query(struct ctl *ctl, const char *sql, struct db_params *params, struct pg_result **ret)

@@ -4,3 +4,9 @@
 #include "ctl/ctl.h"
 
 extern const struct ctl_noun noun_db;
+extern const struct ctl_noun noun_key;
+extern const struct ctl_noun noun_engine;
+extern const struct ctl_noun noun_list;
+extern const struct ctl_noun noun_edition;
+extern const struct ctl_noun noun_feed;
+extern const struct ctl_noun noun_relay;

@@ -3,6 +3,7 @@
 
 #include "base/config_scan.h"
 #include "config_file.h"
+#include "watch_free.h"
 
 static void every_mistake_is_told_with_its_line(void **state)
 {
@@ -36,6 +37,11 @@ static void every_mistake_is_told_with_its_line(void **state)
 	    {"web = { listen = \"localhost:80\" }", 1, "web.listen = \"localhost:80\" must be"},
 	    {"web = { listen = \"::1:80\" }", 1, "web.listen = \"::1:80\" must be"},
 	    {"web = { listen = \"127.0.0.1:65536\" }", 1, "web.listen = \"127.0.0.1:65536\" must"},
+	    {"web = { listen = \"127.0.0.1:4294967376\" }", 1, "web.listen = \"127.0.0.1:42"},
+	    {"database = { engine = \"host=a password=b\" }", 1,
+	     "database.engine may hold no password"},
+	    {"timing = { beat = \"3 h\"; look_max = \"30 s\" }", 1, "timing.beat = \"3 h\" is out"},
+	    {"window = { size = -2147483648 }", 1, "window.size = -2147483648 is out of range"},
 	    {"web = { base_url = \"https://a/\" }", 1, "web.base_url = \"https://a/\" must be"},
 	    {"web = { trusted_proxies = [ \"10.0.0.0/33\" ] }", 1, "web.trusted_proxies = \"10.0"},
 	    {"web = { trusted_proxies = [ 1 ] }", 1, "web.trusted_proxies must be an array of"},
@@ -71,6 +77,53 @@ static void relays_are_checked_one_by_one(void **state)
 		2, "relays[1].port = -1 is out of range", 3);
 }
 
+static void texts_have_their_longest(void **state)
+{
+	(void)state;
+	char text[512];
+	for (int n = 107; n <= 108; n++) {
+		snprintf(text, sizeof(text), RELAY "web = { listen = \"unix:/%0*d\" }", n - 1, 0);
+		if (n == 108)
+			refused(text, 2, "web.listen = \"unix:/0", 1);
+		else
+			settings_free(accepted(text, SETTINGS_ENGINE));
+	}
+	for (int n = 63; n <= 64; n++) {
+		snprintf(text, sizeof(text), "relays = ( { name = \"%0*d\"; host = \"h\" } )", n,
+			 0);
+		if (n == 64)
+			refused(text, 1, "relays[0].name = \"0", 1);
+		else
+			settings_free(accepted(text, SETTINGS_ENGINE));
+	}
+}
+
+static void what_is_odd_is_warned_of(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *relay;
+		const char *warning;
+	} odd[] = {
+	    {"user = \"u\"; tls = \"none\"", "relays[0].tls doesn't keep the password secret"},
+	    {"user = \"u\"; tls = \"allowed\"", "relays[0].tls doesn't keep the password secret"},
+	    {"user = \"u\"", NULL},
+	    {"tls_verify = false", "relays[0].tls_verify is off"},
+	    {"tls = \"none\"; tls_verify = false", NULL},
+	};
+	for (size_t i = 0; i < ELEMENTS(odd); i++) {
+		char text[256];
+		_cleanup_settings_ struct settings *s = NULL;
+		_cleanup_report_ struct report report = {0};
+		snprintf(text, sizeof(text), "relays = ( { name = \"r\"; host = \"h\"; %s } )",
+			 odd[i].relay);
+		assert_int_equal(load(text, SETTINGS_ENGINE, &s, &report), 0);
+		assert_int_equal(report.warnings, odd[i].warning != NULL);
+		if (odd[i].warning)
+			assert_non_null(strstr(buf_text(&report.text), odd[i].warning));
+	}
+}
+
 static void all_mistakes_are_told_at_once(void **state)
 {
 	(void)state;
@@ -84,9 +137,9 @@ static void all_mistakes_are_told_at_once(void **state)
 static void numbers_that_would_wrap_are_refused(void **state)
 {
 	(void)state;
-	static const char *const large[] = {"2147483648",           "-2147483649",
-					    "0xffffffff",           "5000000000",
-					    "9223372036854775808L", "0x8000000000000000LL"};
+	static const char *const large[] = {
+	    "2147483648",           "-2147483649",          "0xffffffff",          "5000000000",
+	    "9223372036854775808L", "0x8000000000000000LL", "18446744073709551617"};
 	for (size_t i = 0; i < ELEMENTS(large); i++) {
 		char text[256];
 		snprintf(text, sizeof(text),
@@ -178,6 +231,12 @@ static void includes_count_from_their_file(void **state)
 	assert_int_equal(load("@include \"b.conf\"", SETTINGS_ENGINE, &s, &report), -EINVAL);
 	assert_int_equal(report.errors, 1);
 	assert_non_null(strstr(buf_text(&report.text), "can't be followed further"));
+
+	_cleanup_buf_ struct buf many = {0};
+	for (int i = 0; i < CONFIG_SCAN_FILES + 2; i++)
+		buf_adds(&many, "@include \"c.conf\"\n");
+	write_file("c.conf", "# nothing\n");
+	refused(buf_text(&many), CONFIG_SCAN_FILES + 1, "more than 100 files are included", 2);
 }
 
 static void files_that_are_no_configuration_are_refused(void **state)
@@ -227,6 +286,28 @@ static void secrets_come_from_files_and_credentials(void **state)
 	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 	refused(secret_relay("password_credential"), 2,
 		"relays[0].password_credential can't be read: systemd gave", 1);
+}
+
+static void secrets_go_with_their_settings(void **state)
+{
+	(void)state;
+	chmod(write_file("secret", "hunter2\n"), 0600);
+	struct settings *s = accepted(secret_relay("password_file"), SETTINGS_ENGINE);
+	watch_free.secret = "nter2";
+	settings_free(s);
+	watch_free.secret = NULL;
+	assert_true(watch_free.frees > 1);
+	assert_false(watch_free.seen);
+}
+
+static void a_secret_comes_from_one_place(void **state)
+{
+	(void)state;
+	refused("relays = ( { name = \"r\"; host = \"h\"; user = \"u\"; password_file = \"/x\";\n"
+		"password_credential = \"y\" } )",
+		2, "relays[0].password_credential is one too many", 1);
+	refused("relays = ( { name = \"r\"; host = \"h\"; user = \"u\"; password_file = 7 } )", 1,
+		"relays[0].password_file must be a path or name in quotes, not a number", 1);
 }
 
 static void a_secret_is_read_only_by_whom_it_belongs_to(void **state)
@@ -321,6 +402,83 @@ static void a_report_is_sorted_by_line_file_by_file(void **state)
 					       "b:30: error: 4\na: error: 6\na:9: error: 2\n");
 }
 
+/* ---- changes --------------------------------------------------------------------------------- */
+
+struct part {
+	const char *name;
+	bool on;
+	uint64_t size;
+};
+
+struct whole {
+	struct config_items parts;
+	struct config_strings texts;
+	struct secret secret;
+	int plain;
+};
+
+static const struct config_key part_keys[] = {
+    {"name", CONFIG_STRING, .offset = offsetof(struct part, name)},
+    {"on", CONFIG_BOOL, .offset = offsetof(struct part, on)},
+    {"size", CONFIG_SIZE, .offset = offsetof(struct part, size), .initial = "1 B", .max = 1000},
+    {0},
+};
+static const struct config_group part = {part_keys, sizeof(struct part), NULL};
+static const struct config_key whole_keys[] = {
+    {"parts", CONFIG_LIST, offsetof(struct whole, parts), .group = &part, .fixed = true},
+    {"texts", CONFIG_STRINGS, offsetof(struct whole, texts), .fixed = true},
+    {"secret", CONFIG_SECRET, offsetof(struct whole, secret), .fixed = true},
+    {"plain", CONFIG_INT, .offset = offsetof(struct whole, plain), .max = 9},
+    {0},
+};
+static const struct config_group whole = {whole_keys, sizeof(struct whole), NULL};
+
+static void add_path(const char *path, void *userdata)
+{
+	buf_printf(userdata, "%s ", path);
+}
+
+/* What of the keys that are fixed differs between two texts. */
+static void differs(const char *a, const char *b, const char *paths)
+{
+	_cleanup_buf_ struct buf told = {0};
+	_cleanup_report_ struct report report = {0};
+	struct config c[2] = {0};
+	struct whole w[2] = {0};
+	const char *texts[] = {a, b};
+	for (int i = 0; i < 2; i++) {
+		int r = config_load_text(&c[i], &whole, "x", str_of(texts[i]), 1, &w[i], &report);
+		if (r < 0)
+			fail_msg("%s", buf_text(&report.text));
+	}
+	config_changed(&whole, &w[0], &w[1], add_path, &told);
+	assert_string_equal(buf_text(&told), paths);
+	config_free(&c[0]);
+	config_free(&c[1]);
+}
+
+static void every_kind_of_change_is_seen(void **state)
+{
+	(void)state;
+	differs("plain = 1", "plain = 2", "");
+	differs("", "parts = ( { } )", "parts ");
+	differs("parts = ( { name = \"a\" } )", "parts = ( { name = \"b\" } )", "parts ");
+	differs("parts = ( { on = true } )", "parts = ( { on = false } )", "parts ");
+	differs("parts = ( { size = \"1 B\" } )", "parts = ( { } )", "");
+	differs("parts = ( { size = \"1 B\" } )", "parts = ( { size = \"2 B\" } )", "parts ");
+	differs("texts = [ \"a\" ]", "texts = \"a\"", "");
+	differs("texts = [ \"a\" ]", "texts = [ \"a\", \"b\" ]", "texts ");
+	differs("texts = [ \"a\" ]", "texts = [ \"b\" ]", "texts ");
+	char a[128], b[128];
+	chmod(write_file("secret", "one\n"), 0600);
+	chmod(write_file("b.conf", "two\n"), 0600);
+	snprintf(a, sizeof(a), "secret_file = \"%s\"", in_directory("secret"));
+	snprintf(b, sizeof(b), "secret_file = \"%s\"", in_directory("b.conf"));
+	differs(a, a, "");
+	differs(a, b, "secret ");
+	differs("", b, "secret ");
+}
+
 /* ---- memory that runs out -------------------------------------------------------------------- */
 
 static int load_a(void *userdata)
@@ -351,6 +509,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_mistake_is_told_with_its_line),
 	    cmocka_unit_test(relays_are_checked_one_by_one),
+	    cmocka_unit_test(texts_have_their_longest),
+	    cmocka_unit_test(what_is_odd_is_warned_of),
 	    cmocka_unit_test(all_mistakes_are_told_at_once),
 	    cmocka_unit_test(numbers_that_would_wrap_are_refused),
 	    cmocka_unit_test(names_given_twice_are_told_with_both_lines),
@@ -364,6 +524,9 @@ int main(void)
 	    cmocka_unit_test(a_password_in_the_file_is_told_the_right_way),
 	    cmocka_unit_test(a_report_has_an_end_and_shows_no_controls),
 	    cmocka_unit_test(a_report_is_sorted_by_line_file_by_file),
+	    cmocka_unit_test(secrets_go_with_their_settings),
+	    cmocka_unit_test(a_secret_comes_from_one_place),
+	    cmocka_unit_test(every_kind_of_change_is_seen),
 	    cmocka_unit_test(each_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, config_file_setup, config_file_teardown);

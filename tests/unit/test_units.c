@@ -9,6 +9,7 @@
 
 #include "base/secret.h"
 #include "base/units.h"
+#include "watch_free.h"
 
 static void sizes_are_read(void **state)
 {
@@ -149,6 +150,10 @@ static void a_secret_open_to_all_is_noticed(void **state)
 	(void)state;
 	_cleanup_secret_ struct secret s = {0};
 	bool is_open = false;
+	write_secret("x", 1, 0640);
+	assert_int_equal(secret_read(path, &s, &is_open, NULL), 0);
+	assert_false(is_open);
+	secret_free(&s);
 	write_secret("x", 1, 0644);
 	assert_int_equal(secret_read(path, &s, &is_open, NULL), 0);
 	assert_true(is_open);
@@ -204,6 +209,23 @@ static void the_longest_secret_fits(void **state)
 	assert_int_equal(s.len, SECRET_MAX);
 }
 
+static void a_secret_is_wiped_before_its_memory_goes(void **state)
+{
+	(void)state;
+	struct secret s = {0};
+	bool is_open;
+	write_secret("hunter2\n", 8, 0600);
+	assert_int_equal(secret_read(path, &s, &is_open, NULL), 0);
+	watch_free.secret = "nter2";
+	secret_free(&s);
+	assert_null(s.text);
+	write_secret("hunter2\nhunter2", 15, 0600);
+	assert_int_equal(secret_read(path, &s, &is_open, NULL), -EINVAL);
+	watch_free.secret = NULL;
+	assert_int_equal(watch_free.frees, 2);
+	assert_false(watch_free.seen);
+}
+
 static void credentials_are_found_by_name(void **state)
 {
 	(void)state;
@@ -233,6 +255,7 @@ int main(void)
 	    WITH_DIRECTORY(a_secret_open_to_all_is_noticed),
 	    WITH_DIRECTORY(what_is_no_secret_is_refused),
 	    WITH_DIRECTORY(the_longest_secret_fits),
+	    WITH_DIRECTORY(a_secret_is_wiped_before_its_memory_goes),
 	    cmocka_unit_test(credentials_are_found_by_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

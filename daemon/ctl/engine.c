@@ -1,0 +1,82 @@
+/* engine: the digestd that work on this database, each known by its state directory. */
+#include "ctl/nouns.h"
+#include "ctl/output.h"
+#include "queries.h"
+
+static int run_ls(struct ctl *ctl)
+{
+	static const struct output_column columns[] = {
+	    {"id", "ID", OUTPUT_INT, NULL},
+	    {"host", "HOST", OUTPUT_TEXT, NULL},
+	    {"uuid", "ENGINE", OUTPUT_TEXT, NULL},
+	    {"state", "STATE", OUTPUT_TEXT, NULL},
+	    {"session", NULL, OUTPUT_TEXT, NULL},
+	    {"beat", "BEAT", OUTPUT_INT, NULL},
+	    {"version", "VERSION", OUTPUT_TEXT, NULL},
+	    {"since", "SINCE", OUTPUT_TIME, NULL},
+	    {"first_seen", NULL, OUTPUT_TIME, NULL},
+	    {"retired_at", NULL, OUTPUT_TIME, NULL},
+	    {"open_windows", "OPEN WINDOWS", OUTPUT_INT, NULL},
+	    {0},
+	};
+	_cleanup_result_ struct pg_result *res = NULL;
+	int r = ctl_query(ctl, sql_ctl_engine_ls, NULL, &res);
+	return r != CTL_OK ? r
+			   : output_table(ctl, columns, output_rows(res, columns),
+					  "no engine ever ran here");
+}
+
+static int retire(struct ctl *ctl, int id)
+{
+	_cleanup_params_ struct db_params session = {0}, engine = {0};
+	params_int64(&session, id);
+	params_usec(&session, ctl->now);
+	params_int64(&engine, id);
+	params_usec(&engine, ctl->now);
+	int r = ctl_begin(ctl);
+	if (r == CTL_OK)
+		r = ctl_query(ctl, sql_ctl_engine_end_session, &session, NULL);
+	if (r == CTL_OK)
+		r = ctl_query(ctl, sql_ctl_engine_retire, &engine, NULL);
+	return r != CTL_OK ? r : ctl_commit(ctl);
+}
+
+static int run_retire(struct ctl *ctl)
+{
+	_cleanup_params_ struct db_params p = {0};
+	_cleanup_result_ struct pg_result *res = NULL;
+	params_text(&p, ctl_arg(ctl, 0));
+	int r =
+	    ctl_find(ctl, sql_ctl_engine_find, &p, &res, "there is no engine %s", ctl_arg(ctl, 0));
+	if (r != CTL_OK)
+		return r;
+	int id = db_int(res, 0, 0);
+	const char *host = db_text(res, 0, 1);
+	if (!db_is_null(res, 0, 2))
+		return ctl_fail(CTL_FAILED, "engine %d is retired already", id);
+	if (!db_is_null(res, 0, 3) && !ctl_has(ctl, "force"))
+		return ctl_fail(CTL_FAILED,
+				"engine %d on %s is alive: stop it first, or say --force", id,
+				host);
+	r = ctl_ask(ctl, "Engine %d on %s will not be waited for any more. Retire it?", id, host);
+	if (r == CTL_OK)
+		r = retire(ctl, id);
+	return r != CTL_OK ? r
+			   : output_done(ctl, json_pack("{s:i, s:b}", "id", id, "retired", 1),
+					 "engine %d on %s is retired", id, host);
+}
+
+static const struct ctl_option retire_options[] = {
+    {"force", NULL, "though a session of it is alive: it takes nothing more"},
+    {0},
+};
+
+static const struct ctl_verb verbs[] = {
+    {"ls", "", "Show the engines, their sessions and what they hold.", run_ls, 0, 0, NULL, NULL,
+     false},
+    {"retire", "ENGINE", "Say that an engine, by number or uuid, won't come back.", run_retire, 1,
+     1, retire_options, NULL, true},
+    {0},
+};
+
+const struct ctl_noun noun_engine = {"engine", "the daemons that work on this database", verbs};

@@ -1,0 +1,54 @@
+#include "ctl/find.h"
+
+#include <string.h>
+
+#include "queries.h"
+
+int check_name(const char *what, const char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	size_t n = strlen(name);
+	if (n == 0 || n > 63 || name[0] == '-' || strspn(name, letters) != n)
+		return ctl_fail(CTL_USAGE,
+				"\"%s\" is no name for %s: use a-z, 0-9 and -, at most 63", name,
+				what);
+	return CTL_OK;
+}
+
+int find_list(struct ctl *ctl, const char *name, int *ret)
+{
+	_cleanup_params_ struct db_params p = {0};
+	_cleanup_result_ struct pg_result *res = NULL;
+	params_text(&p, name);
+	int r = ctl_find(ctl, sql_ctl_list_id, &p, &res, "there is no list \"%s\"", name);
+	if (r == CTL_OK)
+		*ret = db_int(res, 0, 0);
+	return r;
+}
+
+int find_edition(struct ctl *ctl, int list, const char *list_name, const char *name, int *ret)
+{
+	_cleanup_params_ struct db_params p = {0};
+	_cleanup_result_ struct pg_result *res = NULL;
+	params_int64(&p, list);
+	params_text(&p, name);
+	int r = name ? ctl_find(ctl, sql_ctl_edition_id, &p, &res,
+				"the list %s has no edition \"%s\"", list_name, name)
+		     : ctl_find(ctl, sql_ctl_edition_id, &p, &res,
+				"the list %s has no edition; see: digestctl help edition add",
+				list_name);
+	if (r == CTL_OK)
+		*ret = db_int(res, 0, 0);
+	return r;
+}
+
+int find_feed(struct ctl *ctl, const char *name, int *ret)
+{
+	_cleanup_params_ struct db_params p = {0};
+	_cleanup_result_ struct pg_result *res = NULL;
+	params_text(&p, name);
+	int r = ctl_find(ctl, sql_ctl_feed_id, &p, &res, "there is no feed \"%s\"", name);
+	if (r == CTL_OK)
+		*ret = db_int(res, 0, 0);
+	return r;
+}

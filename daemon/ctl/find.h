@@ -1,0 +1,16 @@
+/*
+ * What operators name, found in the database; and what they write, checked in the ways that
+ * several nouns share. As everywhere in ctl/, the reason was told when it isn't CTL_OK.
+ */
+#pragma once
+
+#include "ctl/ctl.h"
+
+int find_list(struct ctl *ctl, const char *name, int *ret);
+/* name NULL: the list's default edition. */
+int find_edition(struct ctl *ctl, int list, const char *list_name, const char *name, int *ret);
+int find_feed(struct ctl *ctl, const char *name, int *ret);
+
+/* A name of a list, an edition or a feed: a-z, 0-9 and "-", at most 63, none of them leads a "-".
+ */
+int check_name(const char *what, const char *name);
