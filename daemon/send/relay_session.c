@@ -25,6 +25,7 @@ void relay_fault(struct relay *r, const char *text)
 	if (!breaker_fault(&r->breaker, &r->pool->backoff, now, NULL))
 		return;
 	usec_t wait = r->breaker.open_until - now;
+	r->kept_until = 0;
 	log_warning("relay %s: %s; next try in %.1f s", r->name, text,
 		    (double)wait / (double)USEC_PER_SEC);
 	tell_breaker(r, wait ? wait : 1, text);
@@ -172,22 +173,17 @@ static void on_anomaly(struct smtp *smtp, const char *what, const struct smtp_re
 		r->pool->events->anomaly(r->pool->user, r->id, what, reply);
 }
 
-/* Sessions that were logged in and live. */
-static unsigned count_ready(const struct relay *r)
-{
-	unsigned n = 0;
-	for (const struct relay_session *s = r->sessions; s; s = s->next)
-		n += s->ready;
-	return n;
-}
-
+/*
+ * One session was turned away while others work, or may yet come to: a refusal is read sooner than
+ * a login is done. Should all be turned away, the last one finds nobody and opens the breaker.
+ */
 static void keep_to(struct relay *r, unsigned sessions, const char *text)
 {
 	snprintf(r->trouble, sizeof(r->trouble), "%s", text);
 	r->kept_to = sessions;
 	r->kept_until = clock_mono() + retry_span(&r->pool->backoff, REPLY_RELAY, 1);
-	log_notice("relay %s: takes no further connection (%s); it goes on with %u", r->name, text,
-		   sessions);
+	log_info("relay %s: no further connection for now (%s); it goes on with %u", r->name, text,
+		 sessions);
 }
 
 static void on_closed(struct smtp *smtp, enum smtp_end why, const struct smtp_reply *reply,
@@ -202,7 +198,7 @@ static void on_closed(struct smtp *smtp, enum smtp_end why, const struct smtp_re
 		s->next->prev_next = s->prev_next;
 	*s->prev_next = s->next;
 
-	unsigned others = count_ready(r);
+	unsigned others = relay_count(r, NULL);
 	if (!is_fault(s, why, reply)) {
 		if (s->probe)
 			breaker_unused(&r->breaker);

@@ -171,6 +171,11 @@ class Session(asyncio.Protocol):
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.server.sessions.add(self)
+        if self.server.at_once and len(self.server.sessions) > self.server.at_once:
+            self.output.append(b"421 4.7.0 Too many connections\r\n")
+            self.flush()
+            self.close()
+            return
         self.answer("greeting", f"220 {self.server.name} ESMTP")
         self.flush()
 
@@ -476,7 +481,7 @@ class Server:
     def __init__(self, rules=(), host="127.0.0.1", port=0, maildir=None, letters=None, truth=None,
                  pipelining=True, size=None, eightbit=True, smtputf8=False, auth=None,
                  mechanisms="PLAIN LOGIN", starttls=None, smtps=None, extra=(), defer_one_in=0,
-                 refuse=0, data_anyway=False, lone_dot_accepted=False, step=False,
+                 refuse=0, at_once=0, data_anyway=False, lone_dot_accepted=False, step=False,
                  name="smtpd.example", keep_bodies=True, log_commands=False):
         self.rules = [Rule(spec) for spec in rules]
         self.host, self.port, self.name = host, port, name
@@ -487,7 +492,7 @@ class Server:
         self.auth, self.mechanisms, self.extra = auth, mechanisms, list(extra)
         self.tls = self.context(starttls) if starttls else None
         self.smtps = self.context(smtps) if smtps else None
-        self.defer_one_in, self.refuse = defer_one_in, refuse
+        self.defer_one_in, self.refuse, self.at_once = defer_one_in, refuse, at_once
         self.data_anyway, self.lone_dot_accepted, self.step = data_anyway, lone_dot_accepted, step
         self.keep_bodies, self.log_commands = keep_bodies, log_commands
         self.accepted, self.commands, self.sessions = [], [], set()
