@@ -21,6 +21,8 @@ static void rfc822_in_its_broken_forms(void **state)
 	holds("Thu, 01 Jan 2004 19:48:21 GMT", "2004-01-01T19:48:21.");
 	holds("Thu, 01 Jan 04 19:48 GMT", "2004-01-01T19:48:00.");
 	holds("01 Jan 99 19:48:21 UT", "1999-01-01T19:48:21.");
+	holds("01 Jan 49 00:00 GMT", "2049-01-01T00:00:00.");
+	holds("01 Jan 72 00:00 GMT", "1972-01-01T00:00:00.");
 	holds("1 Jan 104 00:00:00 GMT", "2004-01-01T00:00:00.");
 	holds("Sat, 5 Apr 2012 10:00:00 +0200", "2012-04-05T08:00:00."); /* a Thursday */
 	holds("Thursday, 5 April 2012 10:00:00 -05:30", "2012-04-05T15:30:00.");

@@ -109,6 +109,20 @@ static void atom_with_its_bases_is_read(void **state)
 	assert_int_equal(two->published, 0);
 }
 
+static void bases_within_xhtml_hold(void **state)
+{
+	(void)state;
+	_cleanup_arena_ struct arena a = {0};
+	struct feed *f =
+	    parse(&a, STR("<feed xmlns='http://www.w3.org/2005/Atom'><entry><id>1</id>"
+			  "<content type='xhtml'><div xmlns='http://www.w3.org/1999/xhtml'>"
+			  "<p xml:base='http://x.example/y/'><a href='z'>1</a></p><a href='z'>2</a>"
+			  "<a href='#here'>3</a></div></content></entry></feed>"));
+	assert_string_equal(f->articles[0].body.text,
+			    "<p><a href=\"http://x.example/y/z\">1</a></p>"
+			    "<a href=\"https://base.example/dir/z\">2</a><a href=\"#here\">3</a>");
+}
+
 static void old_formats_are_read(void **state)
 {
 	(void)state;
@@ -454,6 +468,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(rss_with_its_modules_is_read),
 	    cmocka_unit_test(atom_with_its_bases_is_read),
+	    cmocka_unit_test(bases_within_xhtml_hold),
 	    cmocka_unit_test(old_formats_are_read),
 	    cmocka_unit_test(json_feed_is_read),
 	    cmocka_unit_test(slightly_broken_feeds_are_mended),
