@@ -53,9 +53,83 @@ CREATE TABLE article (
 	revision     int NOT NULL DEFAULT 1,         -- rises only by an editor's word: "corrected since"
 	backlog      boolean NOT NULL DEFAULT false, -- was there at the first poll: never mailed by itself
 	text_hash    bytea NOT NULL,                 -- SHA-256 of title and text: tells an edit, and a flood
+	suspect      boolean NOT NULL DEFAULT false, -- came in a flood, and an operator hasn't spoken yet
 	UNIQUE (feed, guid)
 );
 
 CREATE INDEX article_new ON article (feed, published_at) WHERE NOT backlog;
 CREATE INDEX article_hash ON article (feed, text_hash);
 CREATE INDEX article_url ON article (feed, url) WHERE url <> '';
+
+-- Takes articles in, in the order of the feed (newest first, as feeds have them). New is what has a
+-- new id. Of a feed's first reading all but the first p_backfill are backlog. An edited article is
+-- updated until it stands in an issue. When at least p_flood new ids (0: never) come with an address
+-- or a text that the feed had before, they are suspect, and feed.flood says so until an operator
+-- has spoken. Rows are article's columns by name; published_at may be missing.
+CREATE FUNCTION article_put(p_feed int, p_rows jsonb, p_flood int, p_now timestamptz,
+	OUT fresh int, OUT changed int, OUT suspect int)
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_feed  feed%ROWTYPE;
+	v_row   jsonb;
+	v_new   bigint[] := '{}';
+	v_odd   bigint[] := '{}';
+	a       article%ROWTYPE;
+	v_known boolean;
+	v_id    bigint;
+	v_place int := 0;
+BEGIN
+	fresh := 0;
+	changed := 0;
+	SELECT * INTO STRICT v_feed FROM feed WHERE id = p_feed FOR NO KEY UPDATE;
+	FOR v_row IN SELECT * FROM jsonb_array_elements(p_rows) LOOP
+		v_place := v_place + 1;
+		a := jsonb_populate_record(NULL::article, v_row);
+		SELECT id INTO v_id FROM article WHERE feed = p_feed AND guid = a.guid;
+		IF FOUND THEN
+			UPDATE article SET url = a.url, title = a.title, author = a.author, summary = a.summary,
+					body_html = a.body_html, body_text = a.body_text, image = a.image,
+					image_alt = a.image_alt, lang = a.lang, dir = a.dir, topics = a.topics,
+					text_hash = a.text_hash, updated_at = p_now
+				WHERE id = v_id AND text_hash <> a.text_hash
+					AND NOT EXISTS (SELECT 1 FROM issue_article WHERE article = v_id);
+			IF FOUND THEN
+				changed := changed + 1;
+			END IF;
+			CONTINUE;
+		END IF;
+		v_known := EXISTS (SELECT 1 FROM article
+			WHERE feed = p_feed AND (text_hash = a.text_hash OR (url = a.url AND url <> '')));
+		INSERT INTO article (feed, guid, url, title, author, summary, body_html, body_text, image,
+				image_alt, lang, dir, topics, published_at, seen_at, backlog, text_hash)
+			VALUES (p_feed, a.guid, a.url, a.title, a.author, a.summary, a.body_html, a.body_text, a.image,
+				a.image_alt, a.lang, a.dir, a.topics, coalesce(a.published_at, p_now), p_now,
+				v_feed.polled_at IS NULL AND v_feed.url IS NOT NULL AND v_place > v_feed.backfill,
+				a.text_hash)
+			RETURNING id INTO v_id;
+		v_new := v_new || v_id;
+		IF v_known THEN
+			v_odd := v_odd || v_id;
+		END IF;
+	END LOOP;
+	fresh := cardinality(v_new);
+	suspect := 0;
+	IF p_flood > 0 AND v_feed.polled_at IS NOT NULL AND cardinality(v_odd) >= p_flood THEN
+		suspect := cardinality(v_odd);
+		UPDATE article SET suspect = true WHERE id = ANY (v_odd);
+		UPDATE feed SET flood = format('%s articles came with new ids on known links or texts at %s',
+			cardinality(v_odd), p_now) WHERE id = p_feed;
+	END IF;
+END $$;
+
+-- An operator's word about a flood: the suspect articles are news after all, or they are backlog.
+CREATE FUNCTION flood_settle(p_feed int, p_mail boolean) RETURNS int
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_count int;
+BEGIN
+	UPDATE article SET suspect = false, backlog = NOT p_mail WHERE feed = p_feed AND suspect;
+	GET DIAGNOSTICS v_count = ROW_COUNT;
+	UPDATE feed SET flood = NULL WHERE id = p_feed;
+	RETURN v_count;
+END $$;
