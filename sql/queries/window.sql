@@ -31,7 +31,7 @@ SELECT id FROM made UNION ALL SELECT id FROM relay WHERE name = $1 LIMIT 1
 
 -- name: relay_lane_put
 INSERT INTO relay_lane AS r (relay, provider, open_until, reason, failures, changed_at)
-	SELECT id, '', $2::timestamptz, $3, $4::int, $5::timestamptz FROM relay WHERE name = $1
+	VALUES ($1::smallint, '', $2::timestamptz, $3, $4::int, $5::timestamptz)
 	ON CONFLICT (relay, provider) DO UPDATE SET open_until = excluded.open_until,
 		reason = excluded.reason, failures = excluded.failures, changed_at = excluded.changed_at
 

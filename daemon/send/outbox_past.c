@@ -1,0 +1,255 @@
+/*
+ * How the outbox begins: a session, and the settling of what earlier lives of this engine left.
+ *
+ * Windows that are open in the database stay this engine's. What the journal has of each member
+ * decides: a reply is recorded; an intent without one is in doubt; without either the member was
+ * certainly not sent, and goes on. When the journal can't be trusted (it is missing, torn, or from
+ * before this boot, so that its last pages may be lost), everything without a reply is in doubt,
+ * and an operator decides.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "queries.h"
+#include "send/outbox_inside.h"
+
+struct past {
+	struct outbox *o;
+	struct window *windows;
+	size_t replies, doubts;
+};
+
+static void past_free(struct past *p)
+{
+	while (p->windows) {
+		struct window *next = p->windows->next;
+		window_free(p->windows);
+		p->windows = next;
+	}
+	free(p);
+}
+
+/* ---- the database's side --------------------------------------------------------------------- */
+
+/* A window whose members are being read. */
+struct asked {
+	struct past *past;
+	int32_t session, n;
+	bool letters;
+};
+
+static int keep_window(struct past *p, struct db_tx *tx, struct window *w)
+{
+	w->next = p->windows;
+	p->windows = w;
+	return w->issue ? outbox_load_issue(p->o, tx, w->issue) : 0;
+}
+
+static int on_members(struct db_tx *tx, const struct pg_result *rows, void *user)
+{
+	struct asked *asked = user;
+	struct past *p = asked->past;
+	struct window *w;
+	int (*read)(const struct pg_result *, int32_t, int32_t, usec_t, struct window **) =
+	    asked->letters ? window_read_letters : window_read;
+	int r = read(rows, asked->session, asked->n, clock_mono(), &w);
+	free(asked);
+	if (r == -ENODATA)
+		return 0;
+	return r < 0 ? r : keep_window(p, tx, w);
+}
+
+static int on_open_windows(struct db_tx *tx, const struct pg_result *rows, void *user)
+{
+	struct past *p = user;
+	for (int row = 0; row < db_rows(rows); row++) {
+		struct asked *asked = calloc(1, sizeof(*asked));
+		if (!asked)
+			return -ENOMEM;
+		*asked = (struct asked){p, db_int(rows, row, 0), db_int(rows, row, 1),
+					strcmp(db_text(rows, row, 2), "letter") == 0};
+		_cleanup_params_ struct db_params params = {0};
+		params_int64(&params, asked->session);
+		params_int64(&params, asked->n);
+		params_usec(&params, clock_now());
+		db_tx_query(tx, asked->letters ? sql_window_letters : sql_window_readers, &params,
+			    on_members, asked);
+	}
+	return 0;
+}
+
+static int on_session(struct db_tx *tx, const struct pg_result *rows, void *user)
+{
+	struct past *p = user;
+	if (db_rows(rows) != 1)
+		return -EBADMSG;
+	p->o->engine = db_int(rows, 0, 0);
+	p->o->session = db_int(rows, 0, 1);
+	_cleanup_params_ struct db_params params = {0};
+	params_int64(&params, p->o->engine);
+	db_tx_query(tx, sql_windows_open, &params, on_open_windows, p);
+	return 0;
+}
+
+static int on_keys(struct db_tx *tx, const struct pg_result *rows, void *user)
+{
+	(void)tx;
+	outbox_read_keys(((struct past *)user)->o, rows);
+	return 0;
+}
+
+/* ---- the journal's side ---------------------------------------------------------------------- */
+
+static struct member *find(struct past *p, const struct journal_key *key, struct window **ret)
+{
+	for (struct window *w = p->windows; w; w = w->next)
+		if (w->session == key->session && w->n == key->window) {
+			*ret = w;
+			return window_find(w, key->subscriber);
+		}
+	return NULL;
+}
+
+static int on_intent(void *user, const struct journal_intent *intent)
+{
+	struct window *w;
+	struct member *m = find(user, &intent->key, &w);
+	if (!m || m->state > MEMBER_INTENT)
+		return 0;
+	m->variant = intent->variant;
+	m->address_no = intent->address_no;
+	m->result.relay = intent->relay;
+	window_enter(w, m, MEMBER_INTENT);
+	return 0;
+}
+
+static int on_void(void *user, const struct journal_key *key)
+{
+	struct window *w;
+	struct member *m = find(user, key, &w);
+	if (m && m->state == MEMBER_INTENT)
+		window_enter(w, m, MEMBER_WAITING);
+	return 0;
+}
+
+static void copy_text(char *to, size_t room, struct str s)
+{
+	size_t n = s.n < room ? s.n : room - 1;
+	memcpy(to, s.p, n);
+	to[n] = '\0';
+}
+
+static int on_reply(void *user, const struct journal_reply *record)
+{
+	struct past *p = user;
+	struct window *w;
+	struct member *m = find(p, &record->key, &w);
+	if (!m || m->state >= MEMBER_ENDED)
+		return 0;
+	struct smtp_reply reply = {.stage = (enum smtp_stage)record->stage, .code = record->code};
+	copy_text(reply.enhanced, sizeof(reply.enhanced), record->enhanced);
+	copy_text(reply.queue_id, sizeof(reply.queue_id), record->queue_id);
+	copy_text(reply.text, sizeof(reply.text), record->text);
+	outbox_answer(p->o, w, m, record->relay, record->at, &reply);
+	p->replies++;
+	return 0;
+}
+
+static void doubt_members(struct past *p, struct window *w, bool all, const char *cause)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		struct member *m = &w->members[i];
+		if (m->state != MEMBER_INTENT && !(all && m->state == MEMBER_WAITING))
+			continue;
+		outbox_doubt(p->o, w, m, m->result.relay, cause, all);
+		p->doubts++;
+	}
+}
+
+/* Settles what can be settled. The journal that is to be written is not open yet. */
+static int settle(struct past *p, struct why *why)
+{
+	struct outbox *o = p->o;
+	const struct journal_reader reader = {
+	    .user = p, .intent = on_intent, .reply = on_reply, .voided = on_void};
+	struct journal_state state;
+	const struct identity *id = o->parts.identity;
+	int r = journal_replay(id->dir, id->engine, id->boot, &reader, &state, why);
+	if (r < 0)
+		return r;
+	if (!p->windows)
+		return 0;
+	const char *lost = !state.found       ? "the journal is missing"
+			   : !state.same_boot ? "the machine was started anew"
+			   : state.torn       ? "the journal is torn"
+					      : NULL;
+	size_t windows = 0;
+	for (struct window *w = p->windows; w; w = w->next, windows++)
+		doubt_members(p, w, lost != NULL, lost ? lost : "the process ended");
+	log_notice("%zu windows were open: %zu readers settled from the journal, %zu in doubt%s%s",
+		   windows, p->replies, p->doubts, lost ? ": " : "", lost ? lost : "");
+	return 0;
+}
+
+static void begin_end(void *user, const struct db_end *end)
+{
+	struct past *p = user;
+	struct outbox *o = p->o;
+	if (end->outcome != DB_DONE) {
+		past_free(p);
+		if (end->closing)
+			return;
+		log_error("a session can't begin: %s%s%s", end->error.message,
+			  end->error.hint[0] ? " " : "", end->error.hint);
+		/* Refused for a reason that waiting doesn't mend: retired, or a copy. */
+		if (db_error_in_class(&end->error, "55"))
+			outbox_end(o, -EPERM);
+		else
+			outbox_enter(o, OUTBOX_WAITING);
+		return;
+	}
+	struct why why = {""};
+	const struct identity *id = o->parts.identity;
+	int r = settle(p, &why);
+	if (r == 0 && !o->journal)
+		r = journal_open(id->dir, id->engine, id->boot, &o->journal, &why);
+	if (r < 0) {
+		log_error("%s", why.text[0] ? why.text : strerror(-r));
+		past_free(p);
+		outbox_end(o, r);
+		return;
+	}
+	outbox_windows_add(o, steal(p->windows));
+	past_free(p);
+	outbox_enter(o, OUTBOX_RUNNING);
+}
+
+void outbox_past_begin(struct outbox *o)
+{
+	struct past *p = calloc(1, sizeof(*p));
+	if (!p) {
+		outbox_end(o, -ENOMEM);
+		return;
+	}
+	p->o = o;
+	const struct identity *id = o->parts.identity;
+	struct db_tx *tx = db_tx_new(o->parts.db, "begin a session");
+	_cleanup_params_ struct db_params params = {0};
+	params_text(&params, id->engine);
+	params_text(&params, id->host);
+	params_text(&params, id->machine);
+	params_text(&params, id->session);
+	params_text(&params, id->boot);
+	params_text(&params, DIGESTD_VERSION);
+	params_usec(&params, clock_now());
+	o->beat_sent = clock_boot();
+	db_tx_query(tx, sql_session_start, &params, on_session, p);
+	db_tx_query(tx, sql_link_keys, NULL, on_keys, p);
+	if (db_tx_submit(tx, begin_end, p) < 0) {
+		past_free(p);
+		outbox_end(o, -ENOMEM);
+	}
+}

@@ -1,0 +1,418 @@
+/*
+ * The outbox's turns: one transaction that records, looks and takes. Only one is under way; what
+ * it took counts from its commit on.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "queries.h"
+#include "send/ledger.h"
+#include "send/outbox_inside.h"
+
+enum {
+	SMALLEST_WINDOW = 50,
+	PROVIDERS = 64, /* that can be named as busy; issues go on with fewer */
+	AGAIN = 20,     /* milliseconds between two turns at least */
+};
+
+static void turn_end(void *user, const struct db_end *end);
+static void turn_ask(struct outbox *o);
+
+/* ---- windows --------------------------------------------------------------------------------- */
+
+void outbox_windows_add(struct outbox *o, struct window *windows)
+{
+	struct window **at = &o->windows;
+	while (*at)
+		at = &(*at)->next;
+	*at = windows;
+}
+
+static void free_windows(struct window **list)
+{
+	while (*list) {
+		struct window *next = (*list)->next;
+		window_free(*list);
+		*list = next;
+	}
+}
+
+/* Windows whose end was committed go; the journal may forget them. */
+static void drop_settled(struct outbox *o)
+{
+	for (struct window **at = &o->windows; *at;) {
+		struct window *w = *at;
+		if (!window_is_settled(w)) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		journal_settled(o->journal, w->session, w->n);
+		log_debug("%s window %d.%d of issue %lld is settled: %zu delivered, %zu refused, "
+			  "%zu deferred",
+			  window_kind_name(w->kind), w->session, w->n, (long long)w->issue,
+			  w->ended[END_DELIVERED], w->ended[END_REFUSED], w->ended[END_DEFERRED]);
+		window_free(w);
+	}
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+/* A reader who may no longer be sent to: ends now, or is withdrawn from the wire. */
+static void withdraw(struct window *w, struct member *m, const char *why_not)
+{
+	const struct result result = {
+	    .ending = strcmp(why_not, "expired") == 0 ? END_EXPIRED : END_SKIPPED,
+	    .at = clock_now(),
+	    .reason = why_not,
+	};
+	if (m->state == MEMBER_WAITING)
+		window_end(w, m, &result);
+	else if (m->state == MEMBER_OUT)
+		m->withdrawn = arena_strdup(&w->arena, why_not);
+}
+
+static int on_looked(struct db_tx *tx, const struct pg_result *rows, void *user)
+{
+	(void)tx;
+	struct window *w = user;
+	for (int row = 0; row < db_rows(rows); row++) {
+		struct member *m = window_find(w, db_int64(rows, row, 0));
+		if (m)
+			withdraw(w, m, db_text(rows, row, 1));
+	}
+	w->looking = false;
+	return 0;
+}
+
+static int add_look(struct db_tx *tx, struct window *w, usec_t now)
+{
+	if (!w->issue || w->in_state[MEMBER_WAITING] + w->in_state[MEMBER_OUT] == 0)
+		return 0;
+	_cleanup_free_ int64_t *ids = calloc(w->count, sizeof(*ids));
+	if (!ids)
+		return -ENOMEM;
+	size_t n = 0;
+	for (size_t i = 0; i < w->count; i++)
+		if (w->members[i].state == MEMBER_WAITING || w->members[i].state == MEMBER_OUT)
+			ids[n++] = w->members[i].id;
+	_cleanup_params_ struct db_params p = {0};
+	params_int64(&p, w->issue);
+	params_int64s(&p, ids, n);
+	params_usec(&p, now);
+	w->looking = true;
+	db_tx_query(tx, sql_issue_look, &p, on_looked, w);
+	return 0;
+}
+
+/* Letters are looked at when they are taken; a letter that waits long goes back (return_late). */
+static void looked(struct outbox *o)
+{
+	for (struct window *w = o->windows; w; w = w->next)
+		if (!w->issue || !w->looking)
+			w->looked = o->turn_began;
+}
+
+/* ---- issues ---------------------------------------------------------------------------------- */
+
+static int on_issue(struct db_tx *tx, const struct pg_result *rows, void *user)
+{
+	(void)tx;
+	struct outbox *o = user;
+	if (db_rows(rows) != 1)
+		return 0;
+	const struct rendering_issue issue = {
+	    .id = db_int64(rows, 0, 0),
+	    .uid = db_text(rows, 0, 1),
+	    .resend_doubt = strcmp(db_text(rows, 0, 3), "resend") == 0,
+	    .list = db_int(rows, 0, 4),
+	    .expires_at = db_usec(rows, 0, 5),
+	};
+	struct why why = {""};
+	int r = rendering_add_issue(o->rendering, &issue, db_str(rows, 0, 2), &why);
+	if (r < 0)
+		log_error("issue %lld: %s", (long long)issue.id, why.text);
+	else if (o->journal)
+		journal_issue(o->journal, issue.id, issue.uid);
+	return r == -ENOMEM ? r : 0;
+}
+
+int outbox_load_issue(struct outbox *o, struct db_tx *tx, int64_t issue)
+{
+	if (rendering_find_issue(o->rendering, issue))
+		return 0;
+	_cleanup_params_ struct db_params p = {0};
+	params_int64(&p, issue);
+	db_tx_query(tx, sql_issue_load, &p, on_issue, o);
+	return 0;
+}
+
+/* ---- taking ---------------------------------------------------------------------------------- */
+
+/* Takes run in the order in which they were added, so their numbers are counted again here. */
+static int on_taken(struct db_tx *tx, const struct pg_result *rows, void *user)
+{
+	struct outbox *o = user;
+	struct window *w;
+	int r = window_read(rows, o->session, ++o->answered_n, o->turn_began, &w);
+	if (r == -ENODATA) {
+		/* Rows without a reader: the cursor moved on, there may be more. */
+		o->turn_again = o->turn_again || db_rows(rows) > 0;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	w->next = o->taken;
+	o->taken = w;
+	o->turn_again = true;
+	return outbox_load_issue(o, tx, w->issue);
+}
+
+static int on_letters(struct db_tx *tx, const struct pg_result *rows, void *user)
+{
+	(void)tx;
+	struct outbox *o = user;
+	struct window *w;
+	int r = window_read_letters(rows, o->session, ++o->answered_n, o->turn_began, &w);
+	if (r < 0)
+		return r == -ENODATA ? 0 : r;
+	w->next = o->taken;
+	o->taken = w;
+	return 0;
+}
+
+/* The providers with at least `most` open windows of that kind. */
+static size_t busy_providers(const struct outbox *o, bool retry, int most,
+			     struct str busy[static PROVIDERS])
+{
+	size_t n = 0;
+	for (const struct window *w = o->windows; w && n < PROVIDERS; w = w->next) {
+		int open = 0;
+		bool known = false;
+		for (const struct window *x = o->windows; x; x = x->next)
+			if (strcmp(x->provider, w->provider) == 0 &&
+			    (x->kind == WINDOW_RETRY) == retry && x->kind != WINDOW_LETTER)
+				open++;
+		for (size_t i = 0; i < n; i++)
+			known = known || str_is(busy[i], w->provider);
+		if (!known && open >= most && w->kind != WINDOW_LETTER)
+			busy[n++] = str_of(w->provider);
+	}
+	return n;
+}
+
+static size_t count_open(const struct outbox *o, bool letters)
+{
+	size_t n = 0;
+	for (const struct window *w = o->windows; w; w = w->next)
+		n += (w->kind == WINDOW_LETTER) == letters;
+	return n;
+}
+
+static void add_take(struct outbox *o, struct db_tx *tx, enum window_kind kind, usec_t now)
+{
+	static const char *const sql[] = {sql_window_take_fresh, sql_window_take_retry,
+					  sql_window_take_sweep, sql_window_take_letters};
+	struct str busy[PROVIDERS];
+	size_t n = 0;
+	if (kind != WINDOW_LETTER)
+		n = busy_providers(o, kind == WINDOW_RETRY,
+				   kind == WINDOW_RETRY ? 1 : o->settings->window.per_provider,
+				   busy);
+	_cleanup_params_ struct db_params p = {0};
+	params_int64(&p, o->session);
+	params_int64(&p, ++o->last_n);
+	params_int64(&p, (int64_t)o->window_size);
+	if (kind != WINDOW_LETTER)
+		params_texts(&p, busy, n);
+	params_usec(&p, now);
+	db_tx_query(tx, sql[kind], &p, kind == WINDOW_LETTER ? on_letters : on_taken, o);
+}
+
+/* Nothing is taken that couldn't be sent, or whose record isn't safe. */
+static void add_takes(struct outbox *o, struct db_tx *tx, usec_t now)
+{
+	if (o->state != OUTBOX_RUNNING || !o->may_take || !relay_pool_usable(o->relays) ||
+	    !rendering_has_key(o->rendering))
+		return;
+	if (count_open(o, true) == 0)
+		add_take(o, tx, WINDOW_LETTER, now);
+	if (count_open(o, false) >= (size_t)o->settings->window.total)
+		return;
+	add_take(o, tx, WINDOW_RETRY, now);
+	add_take(o, tx, WINDOW_FRESH, now);
+	add_take(o, tx, WINDOW_SWEEP, now);
+}
+
+/*
+ * A window should hold about so much sending as `window.length` says at the present pace: enough to
+ * keep the wire busy, and not more than can be looked at again in time.
+ */
+static void measure_pace(struct outbox *o)
+{
+	usec_t now = clock_mono();
+	if (now - o->pace_at < USEC_PER_SEC)
+		return;
+	double seconds = (double)(now - o->pace_at) / (double)USEC_PER_SEC;
+	double pace = (double)(o->ended_count - o->pace_count) / seconds;
+	o->pace = pace > o->pace ? pace : 0.7 * o->pace + 0.3 * pace;
+	o->pace_at = now;
+	o->pace_count = o->ended_count;
+	double size = o->pace * (double)o->settings->window.length / (double)USEC_PER_SEC;
+	double most = (double)o->settings->window.size;
+	if (size < SMALLEST_WINDOW)
+		size = SMALLEST_WINDOW;
+	/* A window that was eaten within the last second may double: the pace isn't known yet. */
+	if (size < (double)o->window_size / 2)
+		size = (double)o->window_size / 2;
+	o->window_size = (size_t)(size < most ? size : most);
+}
+
+/* Readers whom nobody began within `unstarted` go back to the queue, at no cost to them. */
+static void return_late(struct outbox *o)
+{
+	usec_t now = clock_mono();
+	for (struct window *w = o->windows; w; w = w->next)
+		if (w->in_state[MEMBER_WAITING] && now - w->taken > o->settings->timing.unstarted)
+			outbox_return_waiting(o, w, "unstarted", o->settings->retry.backoff.first);
+}
+
+/* ---- a turn ---------------------------------------------------------------------------------- */
+
+static struct db_tx *build_turn(struct outbox *o, usec_t now)
+{
+	struct db_tx *tx = db_tx_new(o->parts.db, "turn");
+	_cleanup_params_ struct db_params p = {0};
+	params_int64(&p, o->session);
+	params_int64(&p, o->turn);
+	db_tx_query(tx, sql_session_turn, &p, NULL, NULL);
+	int r = ledger_write(tx, o->windows, o->careful, now);
+	for (struct window *w = o->windows; r == 0 && w; w = w->next)
+		r = add_look(tx, w, now);
+	if (r < 0) {
+		db_tx_drop(tx);
+		return NULL;
+	}
+	o->answered_n = o->last_n;
+	add_takes(o, tx, now);
+	return tx;
+}
+
+void outbox_turn(struct outbox *o)
+{
+	if (o->turning || o->state < OUTBOX_RUNNING || o->state > OUTBOX_DRAINING ||
+	    !db_is_up(o->parts.db))
+		return;
+	measure_pace(o);
+	return_late(o);
+	o->turn++;
+	o->turning = true;
+	o->turn_again = false;
+	o->turn_began = clock_mono();
+	struct db_tx *tx = build_turn(o, clock_now());
+	if (tx && db_tx_submit(tx, turn_end, o) == 0)
+		return;
+	log_error("out of memory: a turn of the outbox is put off");
+	turn_end(o, &(struct db_end){.outcome = DB_FAILED, .err = -ENOMEM});
+}
+
+static void turn_failed(struct outbox *o, const struct db_end *end)
+{
+	ledger_end(o->windows, false);
+	free_windows(&o->taken);
+	o->turning = false;
+	if (end->closing || end->outcome != DB_FAILED)
+		return;
+	bool misfit = db_error_in_class(&end->error, "22") || db_error_in_class(&end->error, "23");
+	log_error("a turn of the outbox failed%s: %s (%s)",
+		  misfit && !o->careful ? " and is done again row by row" : "",
+		  end->error.message[0] ? end->error.message : strerror(-end->err),
+		  end->step ? end->step : end->name);
+	o->careful = misfit;
+	outbox_turn_soon(o, misfit ? 0 : USEC_PER_SEC);
+}
+
+static void turn_done(struct outbox *o, bool unreplicated)
+{
+	if (unreplicated && o->may_take) {
+		log_error("a commit wasn't confirmed by the standby: nothing more is taken until "
+			  "digestd is started again");
+		o->may_take = false;
+	}
+	ledger_end(o->windows, true);
+	looked(o);
+	drop_settled(o);
+	if (o->taken) {
+		outbox_windows_add(o, o->taken);
+		o->taken = NULL;
+	}
+	o->careful = false;
+	o->turning = false;
+	outbox_wire_wake(o);
+	if (o->state == OUTBOX_DRAINING && !o->windows)
+		outbox_enter(o, OUTBOX_LEAVING);
+	else if (o->turn_again || ledger_backlog(o->windows) >= (size_t)o->settings->window.size)
+		outbox_turn_soon(o, AGAIN * USEC_PER_MSEC);
+}
+
+static void turn_end(void *user, const struct db_end *end)
+{
+	struct outbox *o = user;
+	switch (end->outcome) {
+	case DB_DONE: turn_done(o, end->unreplicated); break;
+	case DB_UNKNOWN:
+		if (!end->closing) {
+			turn_ask(o);
+			break;
+		}
+		__attribute__((fallthrough));
+	case DB_LOST:
+	case DB_FAILED: turn_failed(o, end); break;
+	}
+}
+
+/* ---- after a COMMIT whose answer was lost ---------------------------------------------------- */
+
+static int on_last_turn(struct db_tx *tx, const struct pg_result *rows, void *user)
+{
+	(void)tx;
+	struct outbox *o = user;
+	o->turn_found = db_rows(rows) == 1 ? db_int64(rows, 0, 0) : -1;
+	return 0;
+}
+
+static void ask_end(void *user, const struct db_end *end)
+{
+	struct outbox *o = user;
+	if (end->closing) {
+		turn_failed(o, end);
+	} else if (end->outcome != DB_DONE) {
+		turn_ask(o);
+	} else if (o->turn_found == o->turn) {
+		log_notice("the answer to a commit was lost; it had been done");
+		turn_done(o, false);
+	} else {
+		log_notice("the answer to a commit was lost; it hadn't been done");
+		ledger_end(o->windows, false);
+		free_windows(&o->taken);
+		o->turning = false;
+		outbox_turn_soon(o, 0);
+	}
+}
+
+static void turn_ask(struct outbox *o)
+{
+	struct db_tx *tx = db_tx_new(o->parts.db, "was it committed");
+	for (int i = 0; i < 2; i++) {
+		_cleanup_params_ struct db_params p = {0};
+		params_int64(&p, o->session);
+		db_tx_query(tx, i == 0 ? sql_session_lock : sql_session_last_turn, &p,
+			    i == 0 ? NULL : on_last_turn, o);
+	}
+	if (db_tx_submit(tx, ask_end, o) < 0) {
+		log_error("out of memory after a lost commit: what it did is not known");
+		outbox_end(o, -ENOMEM);
+	}
+}

@@ -1,0 +1,480 @@
+/*
+ * The outbox's way to the relays: which member goes next, what happens to a mail on its way, and
+ * what an answer means for its reader.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "queries.h"
+#include "send/outbox_inside.h"
+#include "send/reply.h"
+#include "send/retry.h"
+
+/* ---- slots ----------------------------------------------------------------------------------- */
+
+static struct slot *slot_take(struct outbox *o)
+{
+	struct slot *s = o->free_slots;
+	if (s)
+		o->free_slots = s->next;
+	else
+		s = calloc(1, sizeof(*s));
+	if (s) {
+		s->next = NULL;
+		s->intent = false;
+	}
+	return s;
+}
+
+static void slot_release(struct outbox *o, struct slot *s)
+{
+	s->window = NULL;
+	s->member = NULL;
+	s->next = o->free_slots;
+	o->free_slots = s;
+}
+
+/* ---- what goes next -------------------------------------------------------------------------- */
+
+static bool is_fresh_enough(const struct outbox *o, const struct window *w, usec_t now)
+{
+	return now - w->looked <= o->settings->timing.look_max;
+}
+
+/* The first window of that kind with a member who waits. Sweeps count as fresh. */
+static struct window *waiting_window(struct outbox *o, enum window_kind kind, usec_t now)
+{
+	for (struct window *w = o->windows; w; w = w->next) {
+		enum window_kind k = w->kind == WINDOW_SWEEP ? WINDOW_FRESH : w->kind;
+		if (k == kind && w->in_state[MEMBER_WAITING] && is_fresh_enough(o, w, now))
+			return w;
+	}
+	return NULL;
+}
+
+/* Mails out of that kind, as a share of all connections. */
+static bool has_share(const struct outbox *o, enum window_kind kind, unsigned of)
+{
+	size_t slots = relay_pool_connections(o->relays);
+	size_t part = slots / of;
+	return o->out[kind] < (part ? part : 1);
+}
+
+/*
+ * Letters go first, up to half of the slots; retries and fresh mails each have a quarter at least;
+ * beyond their shares fresh goes before retry, and who has nobody waiting gives way.
+ */
+static struct window *choose_window(struct outbox *o, usec_t now)
+{
+	struct window *letter = waiting_window(o, WINDOW_LETTER, now);
+	struct window *retry = waiting_window(o, WINDOW_RETRY, now);
+	struct window *fresh = waiting_window(o, WINDOW_FRESH, now);
+	if (letter && (has_share(o, WINDOW_LETTER, 2) || (!retry && !fresh)))
+		return letter;
+	if (retry && (has_share(o, WINDOW_RETRY, 4) || !fresh))
+		return retry;
+	return fresh;
+}
+
+static bool is_trusted(const struct outbox *o)
+{
+	return clock_boot() - o->beat_sent < o->settings->timing.stop_after;
+}
+
+/* A mail that can't be made: for this reader, or for anyone of this issue. */
+static void end_unrendered(struct outbox *o, struct window *w, struct member *m, int err,
+			   const struct why *why)
+{
+	struct result result = {.ending = END_SKIPPED, .at = clock_now(), .reason = "no topic"};
+	switch (err) {
+	case -ENODATA: break;
+	case -EBADMSG:
+		result.ending = END_REFUSED;
+		result.reason = "not an address";
+		result.reply = why->text;
+		break;
+	default:
+		if (w->kind != WINDOW_LETTER) {
+			log_error("issue %lld can't be rendered and is paused: %s",
+				  (long long)w->issue, why->text);
+			_cleanup_params_ struct db_params p = {0};
+			params_int64(&p, w->issue);
+			db_query(o->parts.db, sql_issue_pause, &p, NULL, NULL, NULL);
+			outbox_return_waiting(o, w, "can't be rendered", USEC_PER_SEC);
+			return;
+		}
+		log_error("letter %lld can't be rendered: %s", (long long)m->id, why->text);
+		result.reason = "can't be rendered";
+		result.reply = why->text;
+	}
+	window_end(w, m, &result);
+}
+
+static const struct smtp_mail *give(struct outbox *o, struct slot *s, int32_t relay)
+{
+	s->relay = relay;
+	s->mail = (struct smtp_mail){
+	    .from = str_of(s->rendered.from),
+	    .to = str_of(s->rendered.to),
+	    .bytes = buf_str(&s->rendered.bytes),
+	    .utf8 = s->rendered.utf8,
+	    .user = s,
+	};
+	window_enter(s->window, s->member, MEMBER_OUT);
+	o->out[s->window->kind]++;
+	return &s->mail;
+}
+
+static const struct smtp_mail *on_next(void *user, int32_t relay)
+{
+	struct outbox *o = user;
+	if (o->state != OUTBOX_RUNNING || !is_trusted(o))
+		return NULL;
+	usec_t now = clock_mono();
+	struct window *w;
+	while ((w = choose_window(o, now))) {
+		struct slot *s = slot_take(o);
+		if (!s)
+			return NULL;
+		s->window = w;
+		s->member = window_next(w);
+		struct why why = {""};
+		int r = rendering_mail(o->rendering, w, s->member, &s->rendered, &why);
+		if (r == 0) {
+			if (w->in_state[MEMBER_WAITING] == 1)
+				outbox_turn_soon(o, 0);
+			return give(o, s, relay);
+		}
+		struct member *m = s->member;
+		slot_release(o, s);
+		if (r == -ENOMEM)
+			return NULL;
+		end_unrendered(o, w, m, r, &why);
+	}
+	outbox_turn_soon(o, 20 * USEC_PER_MSEC);
+	return NULL;
+}
+
+/* ---- what happens to it ---------------------------------------------------------------------- */
+
+static struct journal_key key_of(const struct slot *s)
+{
+	return (struct journal_key){
+	    .issue = s->window->issue,
+	    .subscriber = s->member->id,
+	    .session = s->window->session,
+	    .window = s->window->n,
+	    .attempt = s->member->tries + 1,
+	};
+}
+
+static int on_intent(void *user, const struct smtp_mail *mail)
+{
+	struct outbox *o = user;
+	struct slot *s = mail->user;
+	if (s->member->withdrawn || !is_trusted(o) || o->state > OUTBOX_DRAINING)
+		return -ECANCELED;
+	const struct journal_intent intent = {
+	    .key = key_of(s),
+	    .variant = s->member->variant,
+	    .address_no = s->member->address_no,
+	    .relay = s->relay,
+	    .at = clock_now(),
+	};
+	int r = journal_intent(o->journal, &intent);
+	if (r < 0) {
+		log_error("the journal can't be written, nothing more is handed over: %s",
+			  strerror(-r));
+		return r;
+	}
+	s->intent = true;
+	window_enter(s->window, s->member, MEMBER_INTENT);
+	return 0;
+}
+
+/* The mail is back from its relay, whatever came of it. */
+static void back(struct outbox *o, struct slot *s)
+{
+	struct window *w = s->window;
+	o->out[w->kind]--;
+	slot_release(o, s);
+	if (w->in_state[MEMBER_ENDED] + w->in_state[MEMBER_WRITTEN] == w->count)
+		outbox_turn_soon(o, 0);
+}
+
+/* Unstarted: it waits again, unless its reader left meanwhile. */
+static void on_returned(void *user, const struct smtp_mail *mail, enum smtp_end end)
+{
+	(void)end;
+	struct outbox *o = user;
+	struct slot *s = mail->user;
+	struct member *m = s->member;
+	if (s->member->withdrawn)
+		window_end(s->window, m,
+			   &(struct result){.ending = END_SKIPPED,
+					    .at = clock_now(),
+					    .reason = s->member->withdrawn});
+	else
+		window_enter(s->window, m, MEMBER_WAITING);
+	if (o->state == OUTBOX_DRAINING)
+		outbox_return_waiting(o, s->window, "shut down", 0);
+	back(o, s);
+}
+
+static void on_voided(void *user, const struct smtp_mail *mail, enum smtp_end end)
+{
+	struct outbox *o = user;
+	struct slot *s = mail->user;
+	struct journal_key key = key_of(s);
+	if (journal_void(o->journal, &key) < 0)
+		log_warning("the journal can't be told that a mail didn't go");
+	on_returned(user, mail, end);
+}
+
+static void on_outcome(void *user, const struct smtp_mail *mail, const struct smtp_reply *reply)
+{
+	struct outbox *o = user;
+	struct slot *s = mail->user;
+	usec_t now = clock_now();
+	if (s->intent) {
+		const struct journal_reply record = {
+		    .key = key_of(s),
+		    .relay = s->relay,
+		    .code = reply->code,
+		    .stage = (int32_t)reply->stage,
+		    .at = now,
+		    .enhanced = str_of(reply->enhanced),
+		    .queue_id = str_of(reply->queue_id),
+		    .text = str_of(reply->text),
+		};
+		if (journal_reply(o->journal, &record) < 0)
+			log_error("a reply can't be put into the journal");
+	}
+	outbox_answer(o, s->window, s->member, s->relay, now, reply);
+	back(o, s);
+}
+
+static void on_doubt(void *user, const struct smtp_mail *mail, enum smtp_end end)
+{
+	struct outbox *o = user;
+	struct slot *s = mail->user;
+	log_warning("%s %lld to %lld is in doubt: handed over, no answer (%s)",
+		    s->window->issue ? "issue" : "letter", (long long)s->window->issue,
+		    (long long)s->member->id, smtp_end_name(end));
+	outbox_doubt(o, s->window, s->member, s->relay, smtp_end_name(end), false);
+	back(o, s);
+}
+
+/* ---- what it means for the reader ------------------------------------------------------------ */
+
+static usec_t expiry_of(const struct outbox *o, const struct window *w, const struct member *m)
+{
+	if (w->kind == WINDOW_LETTER)
+		return m->expires_at;
+	const struct rendering_issue *issue = rendering_find_issue(o->rendering, w->issue);
+	return issue ? issue->expires_at : UINT64_MAX;
+}
+
+void outbox_answer(struct outbox *o, struct window *w, struct member *m, int32_t relay, usec_t at,
+		   const struct smtp_reply *reply)
+{
+	struct verdict v = reply_class(reply);
+	struct result result = {
+	    .at = at,
+	    .relay = relay,
+	    .code = reply->code,
+	    .enhanced = reply->enhanced,
+	    .reason = reply_class_name(v.class),
+	    .reply = reply->text,
+	    .queue_id = reply->queue_id,
+	    .spent = v.spends_try || v.final || v.class == REPLY_ACCEPTED,
+	    .suppress = v.suppress,
+	};
+	o->ended_count++;
+	if (v.class == REPLY_ACCEPTED) {
+		result.ending = END_DELIVERED;
+	} else if (v.final) {
+		result.ending = END_REFUSED;
+	} else {
+		unsigned tries = (unsigned)m->tries + (result.spent ? 1 : 0);
+		result.ending = retry_next(&o->settings->retry.backoff, v.class, tries ? tries : 1,
+					   at, expiry_of(o, w, m), NULL, &result.due_at)
+				    ? END_DEFERRED
+				    : END_EXPIRED;
+	}
+	window_end(w, m, &result);
+}
+
+void outbox_doubt(struct outbox *o, struct window *w, struct member *m, int32_t relay,
+		  const char *cause, bool hold)
+{
+	const struct rendering_issue *issue = rendering_find_issue(o->rendering, w->issue);
+	bool resend = !hold && m->doubts == 0 && (!issue || issue->resend_doubt);
+	usec_t now = clock_now();
+	char reason[64];
+	snprintf(reason, sizeof(reason), "in doubt: %s", cause);
+	struct result result = {
+	    .ending = END_IN_DOUBT,
+	    .at = now,
+	    .relay = relay,
+	    .reason = reason,
+	    .spent = true,
+	    .doubt = true,
+	};
+	o->ended_count++;
+	if (resend &&
+	    retry_next(&o->settings->retry.backoff, REPLY_TEMPORARY, (unsigned)m->tries + 1, now,
+		       expiry_of(o, w, m), NULL, &result.due_at))
+		result.ending = END_DEFERRED;
+	window_end(w, m, &result);
+}
+
+void outbox_return_waiting(struct outbox *o, struct window *w, const char *cause, usec_t wait)
+{
+	(void)o;
+	usec_t now = clock_now();
+	struct member *m;
+	while ((m = window_next(w)))
+		window_end(
+		    w, m,
+		    &(struct result){
+			.ending = END_DEFERRED, .at = now, .reason = cause, .due_at = now + wait});
+}
+
+/* ---- relays ---------------------------------------------------------------------------------- */
+
+static void on_anomaly(void *user, int32_t relay, const char *what, const struct smtp_reply *reply)
+{
+	struct outbox *o = user;
+	log_warning("relay %d: %s%s%s", relay, what, reply ? ": " : "", reply ? reply->text : "");
+	_cleanup_params_ struct db_params p = {0};
+	params_usec(&p, clock_now());
+	params_text(&p, "relay");
+	params_null(&p);
+	params_null(&p);
+	params_int64(&p, o->session);
+	params_null(&p);
+	params_text(&p, "{}");
+	db_query(o->parts.db, sql_anomaly_put, &p, NULL, NULL, NULL);
+}
+
+static void on_breaker(void *user, int32_t relay, usec_t until, unsigned faults, const char *reason)
+{
+	struct outbox *o = user;
+	_cleanup_params_ struct db_params p = {0};
+	params_int64(&p, relay);
+	if (until)
+		params_usec(&p, until);
+	else
+		params_null(&p);
+	params_text(&p, reason);
+	params_int64(&p, faults);
+	params_usec(&p, clock_now());
+	db_query(o->parts.db, sql_relay_lane_put, &p, NULL, NULL, NULL);
+	if (!until)
+		outbox_turn_soon(o, 0);
+}
+
+int outbox_wire_open(struct outbox *o, struct why *why)
+{
+	static const struct relay_events events = {
+	    .next = on_next,
+	    .intent = on_intent,
+	    .returned = on_returned,
+	    .outcome = on_outcome,
+	    .voided = on_voided,
+	    .doubt = on_doubt,
+	    .anomaly = on_anomaly,
+	    .breaker = on_breaker,
+	};
+	return relay_pool_open(o->parts.curl, o->settings, &events, o, &o->relays, why);
+}
+
+/* The ids by which deliveries name their relay. */
+struct naming {
+	struct outbox *o;
+	size_t index;
+};
+
+static int on_relay_id(struct db_tx *tx, const struct pg_result *rows, void *user)
+{
+	(void)tx;
+	struct naming *n = user;
+	if (db_rows(rows) == 1 && n->index < relay_pool_count(n->o->relays))
+		relay_pool_set_id(n->o->relays, n->index, db_int(rows, 0, 0));
+	return 0;
+}
+
+static void naming_end(void *user, const struct db_end *end);
+
+static void name_relay(struct naming *n)
+{
+	_cleanup_params_ struct db_params p = {0};
+	params_text(&p, relay_pool_name(n->o->relays, n->index));
+	if (db_query(n->o->parts.db, sql_relay_id, &p, on_relay_id, naming_end, n) < 0)
+		free(n);
+}
+
+static void naming_end(void *user, const struct db_end *end)
+{
+	struct naming *n = user;
+	bool lost = end->outcome != DB_DONE && end->outcome != DB_FAILED && !end->closing;
+	if (lost && n->index < relay_pool_count(n->o->relays)) {
+		name_relay(n);
+		return;
+	}
+	if (!end->closing)
+		outbox_turn_soon(n->o, 0);
+	free(n);
+}
+
+void outbox_wire_name(struct outbox *o)
+{
+	for (size_t i = 0; i < relay_pool_count(o->relays); i++) {
+		struct naming *n = calloc(1, sizeof(*n));
+		if (!n)
+			return;
+		*n = (struct naming){o, i};
+		name_relay(n);
+	}
+}
+
+void outbox_wire_wake(struct outbox *o)
+{
+	if (o->state != OUTBOX_RUNNING)
+		return;
+	size_t waiting = 0;
+	usec_t now = clock_mono();
+	for (const struct window *w = o->windows; w; w = w->next)
+		if (is_fresh_enough(o, w, now))
+			waiting += w->in_state[MEMBER_WAITING];
+	if (waiting)
+		relay_pool_wake(o->relays, waiting);
+}
+
+int outbox_wire_reload(struct outbox *o, const struct settings *settings, struct why *why)
+{
+	int r = relay_pool_reload(o->relays, settings, why);
+	if (r == 0 && o->state == OUTBOX_RUNNING)
+		outbox_wire_name(o);
+	return r;
+}
+
+void outbox_wire_close(struct outbox *o)
+{
+	relay_pool_drain(o->relays);
+}
+
+void outbox_wire_free(struct outbox *o)
+{
+	relay_pool_free(o->relays);
+	o->relays = NULL;
+	while (o->free_slots) {
+		struct slot *next = o->free_slots->next;
+		buf_free(&o->free_slots->rendered.bytes);
+		free(o->free_slots);
+		o->free_slots = next;
+	}
+}

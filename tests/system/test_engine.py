@@ -1,0 +1,159 @@
+"""The whole engine: windows from a real database, mails to a scripted SMTP server that keeps the
+truth, outcomes back. Nobody lost, nobody twice."""
+
+import collections
+import email
+import email.policy
+import time
+
+import pytest
+
+from engine import Engine, Newsletter
+from smtpd import Server
+
+
+@pytest.fixture
+def make(build, cluster, database):
+    """make(rules=..., readers=N) gives engine, newsletter and server; the server runs."""
+    things = []
+
+    def made(readers=0, rules=(), relays=None, extra="", server=None, **columns):
+        smtpd = Server(rules=rules, **(server or {}))
+        smtpd.start()
+        things.append(smtpd.stop)
+        news = Newsletter(cluster, database, readers, **columns)
+        things.append(news.close)
+        engine = Engine(build, cluster, database, relays or [{"port": smtpd.port}], extra)
+        return engine, news, smtpd
+
+    yield made
+    for undo in reversed(things):
+        undo()
+
+
+def accepted(smtpd):
+    """How often each reader's mail was accepted."""
+    return collections.Counter(message["rcpt"][0] for message in smtpd.accepted)
+
+
+def each_once(smtpd, readers):
+    assert accepted(smtpd) == {f"reader{i}@a.example": 1 for i in range(1, readers + 1)}
+
+
+def test_each_reader_gets_one_mail(make):
+    engine, news, smtpd = make(readers=1000)
+    with engine:
+        issue = news.open()
+        engine.wait_for(lambda: news.state(issue) == "done")
+    each_once(smtpd, 1000)
+    assert news.outcomes(issue) == {"delivered": 1000}
+    assert news.counts(issue) == (1000, 0, 0, 0, 0, 0)
+    assert news.value("SELECT count(*) FROM anomaly") == 0
+    assert news.value("SELECT count(*) FROM send_window WHERE settled_at IS NULL") == 0
+    assert news.value("SELECT count(*) FROM session WHERE NOT dead") == 0
+    texts = {}
+    for message in smtpd.accepted:
+        mail = email.message_from_bytes(message["message"], policy=email.policy.default)
+        assert not mail.defects and not any(part.defects for part in mail.walk())
+        texts[message["rcpt"][0]] = mail["List-Unsubscribe"]
+        assert mail["Message-ID"].strip("<>").endswith("@news.example")
+    assert len(set(texts.values())) == 1000
+
+
+def test_who_is_put_off_gets_it_later_and_who_is_refused_does_not(make):
+    engine, news, smtpd = make(readers=200, rules=[
+        {"stage": "rcpt", "match": "^reader5@", "reply": "550 5.1.1 No such user"},
+        {"stage": "rcpt", "match": "^reader6@", "reply": "550 5.7.1 Not wanted"},
+    ], server={"defer_one_in": 10})
+    with engine:
+        issue = news.open()
+        engine.wait_for(lambda: news.state(issue) == "done")
+    count = accepted(smtpd)
+    assert set(count.values()) == {1} and len(count) == 198
+    assert news.outcomes(issue) == {"delivered": 198, "refused": 2}
+    assert news.value("SELECT count(*) FROM attempt WHERE issue = %s", issue) >= 19
+    gone = news.rows("SELECT email FROM subscriber WHERE suppressed_at IS NOT NULL")
+    assert gone == [("reader5@a.example",)]
+    assert news.value("SELECT count(*) FROM deferral") == 0
+
+
+def test_killed_in_the_middle_it_goes_on_and_doubts_at_most_one_a_connection(make):
+    engine, news, smtpd = make(readers=600, rules=[{"stage": "dot", "delay": 0.02}])
+    with engine:
+        issue = news.open()
+        for _ in range(3):
+            before = len(smtpd.accepted)
+            engine.wait_for(lambda: len(smtpd.accepted) > before + 60)
+            engine.kill()
+            engine.start()
+        engine.wait_for(lambda: news.state(issue) == "done")
+    count = accepted(smtpd)
+    assert len(count) == 600, "somebody was lost"
+    twice = [to for to, n in count.items() if n > 1]
+    doubted = {row[0] for row in news.rows(
+        "SELECT p.email FROM attempt a JOIN subscriber p ON p.id = a.subscriber WHERE cause LIKE 'in doubt%%'")}
+    assert set(twice) <= doubted and len(doubted) <= 3 * 5
+    assert news.outcomes(issue).get("delivered") == 600
+
+
+def test_who_leaves_while_it_runs_gets_nothing(make):
+    engine, news, smtpd = make(readers=300, rules=[{"stage": "dot", "delay": 0.05}])
+    with engine:
+        issue = news.open()
+        engine.wait_for(lambda: len(smtpd.accepted) > 10)
+        news.run("""SELECT subscription_put(%s, id, 'unsubscribe', NULL, 'unsubscribed', NULL, NULL, '{}', now())
+                    FROM subscriber WHERE email = 'reader299@a.example'""", news.list)
+        engine.wait_for(lambda: news.state(issue) == "done")
+    assert "reader299@a.example" not in accepted(smtpd)
+    assert len(accepted(smtpd)) == 299
+
+
+def test_ended_in_order_it_leaves_nothing_in_doubt(make):
+    engine, news, smtpd = make(readers=400, rules=[{"stage": "dot", "delay": 0.05}])
+    with engine:
+        issue = news.open()
+        engine.wait_for(lambda: len(smtpd.accepted) > 20)
+        engine.stop()
+        done = len(smtpd.accepted)
+        assert done < 400
+        assert news.outcomes(issue) == {"delivered": done}
+        assert news.value("SELECT count(*) FROM send_window WHERE settled_at IS NULL") == 0
+        engine.start()
+        engine.wait_for(lambda: news.state(issue) == "done")
+    each_once(smtpd, 400)
+
+
+def test_letters_go_before_issues(make):
+    engine, news, smtpd = make(readers=300, rules=[{"stage": "dot", "delay": 0.03}])
+    news.run("SELECT letter_put('test', %s, NULL, 'editor@a.example', '{}', '1 day', now())", news.list)
+    with engine:
+        issue = news.open()
+        engine.wait_for(lambda: news.state(issue) == "done")
+    order = [message["rcpt"][0] for message in smtpd.accepted]
+    assert order.index("editor@a.example") < 20
+    assert news.value("SELECT outcome FROM letter") == "delivered"
+
+
+def test_a_moved_reader_is_swept_up(make):
+    engine, news, smtpd = make(readers=300, rules=[{"stage": "dot", "delay": 0.03}])
+    with engine:
+        issue = news.open()
+        engine.wait_for(lambda: len(smtpd.accepted) > 5)
+        news.run("""SELECT subscription_put(%s, id, 'zone', NULL, NULL, 'Asia/Tokyo', NULL, '{}', now())
+                    FROM subscriber WHERE email = 'reader290@a.example'""", news.list)
+        engine.wait_for(lambda: news.state(issue) == "done")
+    each_once(smtpd, 300)
+
+
+def test_the_database_goes_and_comes_back(make, cluster):
+    engine, news, smtpd = make(readers=400, rules=[{"stage": "dot", "delay": 0.03}])
+    with engine:
+        issue = news.open()
+        engine.wait_for(lambda: len(smtpd.accepted) > 30)
+        news.close()
+        cluster.restart("immediate")
+        time.sleep(1)
+        news.reconnect(cluster)
+        engine.wait_for(lambda: news.state(issue) == "done")
+    each_once(smtpd, 400)
+    assert news.outcomes(issue) == {"delivered": 400}
