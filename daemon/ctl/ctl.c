@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "ctl/output.h"
 
-static int tell(const char *format, va_list args)
+static int __attribute__((format(printf, 1, 0))) tell(const char *format, va_list args)
 {
 	_cleanup_buf_ struct buf words = {0}, line = {0};
 	buf_vprintf(&words, format, args);
