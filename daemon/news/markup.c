@@ -100,13 +100,26 @@ static char *unescaped(struct arena *arena, struct str value)
 	return markup_unescape(value, &plain) < 0 ? NULL : arena_copy(arena, buf_str(&plain));
 }
 
+/* Icons, smileys and buttons are told by their size, or by where they lie. */
+static bool is_small(struct str attributes, struct str src)
+{
+	static const char *const sizes[] = {"width", "height"};
+	for (size_t i = 0; i < ELEMENTS(sizes); i++) {
+		struct str value;
+		if (markup_attribute(attributes, sizes[i], &value) && value.n < 3)
+			return true; /* below 100 pixels */
+	}
+	return memmem(src.p, src.n, "/emoji/", 7) || memmem(src.p, src.n, "/smilies/", 9);
+}
+
 int markup_first_image(struct arena *arena, struct str html, char **ret_src, char **ret_alt)
 {
 	struct markup piece;
 	struct str src, alt = {"", 0};
 	while (markup_next(&html, &piece)) {
 		if (piece.kind != MARKUP_OPEN || piece.tag != T_IMG ||
-		    !markup_attribute(piece.attributes, "src", &src))
+		    !markup_attribute(piece.attributes, "src", &src) ||
+		    is_small(piece.attributes, src))
 			continue;
 		markup_attribute(piece.attributes, "alt", &alt);
 		char *address = unescaped(arena, src), *words = unescaped(arena, alt);

@@ -33,7 +33,10 @@ int markup_unescape(struct str text, struct buf *out);
 /* The whole text of clean HTML on one line: blocks and breaks are a space apart. */
 int markup_text(struct str html, struct buf *out);
 
-/* The first picture: its address and alt text in the arena, NULL when there is none. */
+/*
+ * The first picture that can stand for an article (smaller than 100 pixels either way, and
+ * smileys, can't): its address and alt text in the arena, NULL when there is none.
+ */
 int markup_first_image(struct arena *arena, struct str html, char **ret_src, char **ret_alt);
 
 /* Appends the HTML without the first picture whose address is src. */

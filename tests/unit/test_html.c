@@ -331,16 +331,19 @@ static void the_first_picture_is_found_and_taken_out(void **state)
 {
 	(void)state;
 	_cleanup_arena_ struct arena arena = {0};
-	struct str html = STR("<p>a</p>\n<p><img src=\"https://h.example/a?x&amp;y\" alt=\"A "
-			      "&quot;b&quot;\">c<img src=\"https://h.example/2\" alt=\"\"></p>\n");
+	struct str html =
+	    STR("<p>a<img src=\"https://s.w.example/images/core/emoji/1.png\" alt=\"\">"
+		"<img src=\"https://h.example/icon\" alt=\"\" height=\"99\"></p>\n"
+		"<p><img src=\"https://h.example/a?x&amp;y\" alt=\"A "
+		"&quot;b&quot;\">c<img src=\"https://h.example/2\" alt=\"\"></p>\n");
 	char *src, *alt;
 	assert_int_equal(markup_first_image(&arena, html, &src, &alt), 0);
 	assert_string_equal(src, "https://h.example/a?x&y");
 	assert_string_equal(alt, "A \"b\"");
 	_cleanup_buf_ struct buf rest = {0};
 	assert_int_equal(markup_without_image(html, src, &rest), 0);
-	assert_string_equal(buf_text(&rest), "<p>a</p>\n<p>c<img src=\"https://h.example/2\" "
-					     "alt=\"\"></p>\n");
+	assert_string_equal(strstr(buf_text(&rest), "<p>c"), "<p>c<img src=\"https://h.example/2\" "
+							     "alt=\"\"></p>\n");
 	assert_int_equal(markup_first_image(&arena, STR("<p>a"), &src, &alt), 0);
 	assert_null(src);
 }
