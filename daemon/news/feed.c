@@ -5,6 +5,7 @@
 
 #include "news/charset.h"
 #include "news/feed_channel.h"
+#include "news/feed_discover.h"
 #include "news/feed_people.h"
 #include "news/feed_xml.h"
 #include "news/jsonfeed.h"
@@ -128,6 +129,25 @@ static int read_xml(struct feed_build *b, struct str text, struct why *why)
 	return r < 0 ? r : feed_channel_read(b, doc, why);
 }
 
+static bool looks_like_page(struct str s)
+{
+	return str_case_is(str_head(s, 14), "<!doctype html") ||
+	       str_case_is(str_head(s, 5), "<html");
+}
+
+/* Tells which feed the page names: that is what was meant. */
+static int refuse_page(struct feed_build *b, struct str page, struct why *why)
+{
+	char *feeds[FEED_DISCOVER_MAX];
+	int n = feed_discover(b->arena, page, b->base_url, feeds);
+	if (n < 0)
+		return why_set(why, n, "no memory left to read the feed");
+	if (n == 0)
+		return why_set(why, -EBADMSG, "this is a web page, not a feed");
+	return why_set(why, -EBADMSG, "this is a web page, not a feed; the feed it names is %s",
+		       feeds[0]);
+}
+
 static int read_any(struct feed_build *b, struct str bytes, const char *content_type,
 		    struct why *why)
 {
@@ -141,9 +161,8 @@ static int read_any(struct feed_build *b, struct str bytes, const char *content_
 		return why_set(why, -EBADMSG, "the feed is empty");
 	if (s.p[0] == '{' || s.p[0] == '[')
 		return jsonfeed_read(b, s, why);
-	if (s.p[0] == '<' && (str_case_is(str_head(s, 14), "<!doctype html") ||
-			      str_case_is(str_head(s, 5), "<html")))
-		return why_set(why, -EBADMSG, "this is a web page, not a feed");
+	if (looks_like_page(s))
+		return refuse_page(b, s, why);
 	if (s.p[0] == '<')
 		return read_xml(b, s, why);
 	return why_set(why, -EBADMSG, "neither XML nor JSON: it begins with \"%.20s\"", s.p);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "news/feed.h"
+#include "news/feed_discover.h"
 
 static const char base[] = "https://base.example/dir/feed";
 
@@ -324,6 +325,23 @@ static void repeated(struct buf *b, const char *text, int n)
 		buf_adds(b, text);
 }
 
+static void a_page_is_asked_for_its_feeds(void **state)
+{
+	(void)state;
+	_cleanup_arena_ struct arena a = {0};
+	static const char page[] =
+	    "<html><head><link rel=stylesheet href=/x.css><link rel='alternate' hreflang='de' "
+	    "href='/de'>"
+	    "<LINK REL='Alternate home' TYPE='application/rss+xml' HREF='/rss?a=1&amp;b=2'>"
+	    "<link rel=\"alternate\" type=\"application/atom+xml\" href=\"atom\" />"
+	    "<link rel='alternate' type='application/rss+xml' href='javascript:x'><link ";
+	char *feeds[FEED_DISCOVER_MAX];
+	assert_int_equal(feed_discover(&a, str_of(page), base, feeds), 2);
+	assert_string_equal(feeds[0], "https://base.example/rss?a=1&b=2");
+	assert_string_equal(feeds[1], "https://base.example/dir/atom");
+	refuses(str_of(page), -EBADMSG, "names is https://base.example/rss?a=1&b=2");
+}
+
 static void entity_bombs_are_refused(void **state)
 {
 	(void)state;
@@ -479,6 +497,7 @@ int main(void)
 	    cmocka_unit_test(a_guid_comes_once_and_is_never_long),
 	    cmocka_unit_test(odd_addresses_are_dropped),
 	    cmocka_unit_test(what_is_no_feed_is_told),
+	    cmocka_unit_test(a_page_is_asked_for_its_feeds),
 	    cmocka_unit_test(entity_bombs_are_refused),
 	    cmocka_unit_test(a_million_harmless_entities_are_read),
 	    cmocka_unit_test(external_entities_are_not_read),
