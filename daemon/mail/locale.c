@@ -1,8 +1,10 @@
 #include "mail/locale.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 
+#include "base/embed.h"
 #include "mail/template.h"
 
 enum { TAG = 36 }; /* BCP 47 asks for room for 35 characters (RFC 5646 4.4.1) */
@@ -106,5 +108,61 @@ int locale_load(const char *dir, const char *lang, json_t **ret, struct why *why
 			return r;
 	}
 	*ret = steal(strings);
+	return 0;
+}
+
+/* The tag in a file's name, "de-AT.json"; false: it is none. */
+static bool tag_of(const char *file, char tag[static TAG])
+{
+	struct str name = str_of(file);
+	size_t n = name.n > 5 && str_is(str_from(name, name.n - 5), ".json") ? name.n - 5 : 0;
+	if (n == 0 || n >= TAG)
+		return false;
+	memcpy(tag, file, n);
+	tag[n] = '\0';
+	return true;
+}
+
+static int add_language(const char *dir, const char *file, json_t *all, struct why *why)
+{
+	char tag[TAG];
+	json_t *strings = NULL;
+	if (!tag_of(file, tag) || json_object_get(all, tag))
+		return 0;
+	int r = locale_load(dir, tag, &strings, why);
+	if (r < 0)
+		return r;
+	return json_object_set_new(all, tag, strings) < 0
+		   ? why_set(why, -ENOMEM, "locale %s: no memory left", tag)
+		   : 0;
+}
+
+/* The operator's own languages; that there is no such folder is fine. */
+static int add_folder(const char *dir, json_t *all, struct why *why)
+{
+	_cleanup_arena_ struct arena arena = {0};
+	const char *path = dir ? arena_printf(&arena, "%s/locale", dir) : NULL;
+	DIR *folder = path ? opendir(path) : NULL;
+	int r = 0;
+	for (struct dirent *entry; folder && r == 0 && (entry = readdir(folder));)
+		r = add_language(dir, entry->d_name, all, why);
+	if (folder)
+		closedir(folder);
+	return r;
+}
+
+int locale_load_all(const char *dir, json_t **ret, struct why *why)
+{
+	static const char folder[] = "templates/locale/";
+	json_auto_t *all = json_object();
+	int r = all ? 0 : why_set(why, -ENOMEM, "no memory left for locales");
+	for (const struct embedded_file *file = embedded_files; r == 0 && file->name; file++)
+		if (str_starts(str_of(file->name), folder))
+			r = add_language(dir, file->name + sizeof(folder) - 1, all, why);
+	if (r == 0)
+		r = add_folder(dir, all, why);
+	if (r < 0)
+		return r;
+	*ret = steal(all);
 	return 0;
 }

@@ -15,3 +15,9 @@
  * -EINVAL: not a language tag, or a file that isn't JSON of that form, told with line and column.
  */
 int locale_load(const char *dir, const char *lang, json_t **ret, struct why *why);
+
+/*
+ * Every language that has a file, as {"de": {...}, "fr": {...}}, each as locale_load() gives it.
+ * The caller releases the object. Errors as with locale_load().
+ */
+int locale_load_all(const char *dir, json_t **ret, struct why *why);

@@ -8,15 +8,20 @@
 
 int theme_freeze(const char *dir, const char *theme, const char *lang, char **ret, struct why *why)
 {
-	json_t *templates = NULL, *text = NULL;
+	json_t *templates = NULL, *text = NULL, *texts = NULL;
 	if (dir && !*dir)
 		dir = NULL;
 	int r = template_collect(dir, theme, &templates, why);
 	if (r == 0)
 		r = locale_load(dir, lang, &text, why);
-	json_t *both = r == 0 ? json_pack("{sO sO}", "templates", templates, "text", text) : NULL;
-	char *json = both ? json_dumps(both, JSON_COMPACT) : NULL;
-	json_decref(both);
+	if (r == 0)
+		r = locale_load_all(dir, &texts, why);
+	json_t *all =
+	    r == 0 ? json_pack("{sO sO sO}", "templates", templates, "text", text, "texts", texts)
+		   : NULL;
+	char *json = all ? json_dumps(all, JSON_COMPACT) : NULL;
+	json_decref(all);
+	json_decref(texts);
 	json_decref(templates);
 	json_decref(text);
 	if (r < 0)
