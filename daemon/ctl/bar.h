@@ -15,8 +15,10 @@ struct bar {
 	bool visible;
 	bool drawn;
 	usec_t began, drawn_at; /* clock_mono() */
+	char note[96];          /* what else there is to say */
 };
 
 void bar_begin(struct bar *bar, const struct ctl *ctl, const char *what);
 void bar_show(struct bar *bar, int64_t done, int64_t total); /* total 0: not known */
-void bar_end(struct bar *bar);                               /* wipes it */
+void bar_note(struct bar *bar, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void bar_end(struct bar *bar); /* wipes it */

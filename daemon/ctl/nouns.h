@@ -9,4 +9,6 @@ extern const struct ctl_noun noun_engine;
 extern const struct ctl_noun noun_list;
 extern const struct ctl_noun noun_edition;
 extern const struct ctl_noun noun_feed;
+extern const struct ctl_noun noun_issue;
+extern const struct ctl_noun noun_template;
 extern const struct ctl_noun noun_relay;

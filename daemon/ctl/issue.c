@@ -1,0 +1,90 @@
+/* issue: the digests themselves. Its larger verbs are in files of their own, issue_VERB.c. */
+#include "ctl/issue.h"
+
+#include "ctl/find.h"
+#include "ctl/nouns.h"
+#include "ctl/output.h"
+#include "queries.h"
+
+/* ---- ls ---------------------------------------------------------------------------------------
+ */
+
+static const struct output_column ls_columns[] = {
+    {"issue", "ISSUE", OUTPUT_INT, NULL},
+    {"edition", "EDITION", OUTPUT_TEXT, NULL},
+    {"state", "STATE", OUTPUT_TEXT, NULL},
+    {"delivered", "DELIVERED", OUTPUT_INT, NULL},
+    {"refused", "REFUSED", OUTPUT_INT, NULL},
+    {"deferred", "PUT OFF", OUTPUT_INT, NULL},
+    {"subject", "SUBJECT", OUTPUT_TEXT, NULL},
+    {"occurrence", NULL, OUTPUT_TEXT, NULL},
+    {"opened_at", NULL, OUTPUT_TIME, NULL},
+    {"ended_at", NULL, OUTPUT_TIME, NULL},
+    {"skipped", NULL, OUTPUT_INT, NULL},
+    {"in_doubt", NULL, OUTPUT_INT, NULL},
+    {0},
+};
+
+/* Subjects as readers see them. */
+static int set_subjects(struct ctl *ctl, const struct pg_result *res, json_t *rows)
+{
+	int column = db_column(res, "words");
+	for (int row = 0; row < db_rows(res); row++) {
+		json_auto_t *words = json_loads(db_text(res, row, column), 0, NULL);
+		json_t *object = json_array_get(rows, (size_t)row);
+		const char *subject = issue_subject(
+		    ctl, json_string_value(json_object_get(object, "subject")), words);
+		if (!words || !subject ||
+		    json_object_set_new(object, "subject", json_string(subject)) < 0)
+			return ctl_no_memory();
+	}
+	return CTL_OK;
+}
+
+static int run_ls(struct ctl *ctl)
+{
+	_cleanup_params_ struct db_params p = {0};
+	_cleanup_result_ struct pg_result *res = NULL;
+	int list = 0, r = ctl_arg(ctl, 0) ? find_list(ctl, ctl_arg(ctl, 0), &list) : CTL_OK;
+	if (r != CTL_OK)
+		return r;
+	params_text(&p, ctl_arg(ctl, 0));
+	params_bool(&p, ctl_has(ctl, "all"));
+	r = ctl_query(ctl, sql_ctl_issue_ls, &p, &res);
+	if (r != CTL_OK)
+		return r;
+	json_auto_t *rows = output_rows(res, ls_columns);
+	r = rows ? set_subjects(ctl, res, rows) : ctl_no_memory();
+	return r != CTL_OK
+		   ? r
+		   : output_table(ctl, ls_columns, json_incref(rows),
+				  "no issue was opened yet; see: digestctl help issue open");
+}
+
+static const struct ctl_option open_options[] = {
+    {"articles", "IDS", "these, in this order (3,8,5); default: all that it hasn't used"},
+    {"subject", "TEXT", "a template, in place of the list's"},
+    {"occurrence", "UUID", "said again, nothing is opened twice"},
+    {"wait", NULL, "follow it until it has ended"},
+    {0},
+};
+
+static const struct ctl_option ls_options[] = {
+    {"all", NULL, "not only the 20 newest"},
+    {0},
+};
+
+static const char open_more[] =
+    "Exit status with --wait: 0 when the issue is done, 1 when it expired or was cancelled,\n"
+    "130 after Ctrl-C, which leaves it running.";
+
+static const struct ctl_verb verbs[] = {
+    {"open", "LIST/EDITION", "Open an issue: it goes to its readers.", issue_run_open, 1, 1,
+     open_options, open_more, true},
+    {"ls", "[LIST]", "Show the issues, the newest first.", run_ls, 0, 1, ls_options, NULL, false},
+    {"show", "ISSUE", "Show one issue, its articles, lanes and numbers.", issue_run_show, 1, 1,
+     NULL, NULL, false},
+    {0},
+};
+
+const struct ctl_noun noun_issue = {"issue", "the digests: see, open, hold and end them", verbs};

@@ -1,0 +1,196 @@
+"""digestctl issue: opening, following, showing, holding."""
+
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from newsroom import Newsroom
+
+OCCURRENCE = "00000000-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def room(build, cluster, database, tmp_path):
+    made = Newsroom(build, cluster, database, str(tmp_path))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def news(room):
+    return room.make()
+
+
+# ---- open --------------------------------------------------------------------------------------
+
+
+def test_open_shows_what_it_is_going_to_do(news):
+    text = news.ctl("issue", "open", "news/post", "--yes")
+    assert "Subject:   Story 2" in text
+    assert "1. Story 2" in text and "2. Story 1" in text
+    assert "Readers:   5" in text
+    assert "Relays:    local" in text
+    assert re.search(r"HTML: +\d+\.\d kB", text)
+    assert re.search(r"issue \d{12} is open", text)
+
+
+def test_open_asks_and_a_script_that_cannot_be_asked_opens_nothing(news):
+    news.ctl("issue", "open", "news/post", status=4)
+    assert "--yes" in news.errors
+    assert news.one("SELECT count(*) FROM issue") == 0
+
+
+def test_the_same_occurrence_opens_once(news):
+    first = news.json("issue", "open", "news/post", "--yes", "--occurrence", OCCURRENCE)
+    again = news.json("issue", "open", "news/post", "--yes", "--occurrence", OCCURRENCE)
+    assert first["opened"] and not again["opened"]
+    assert first["issue"] == again["issue"]
+    assert news.one("SELECT count(*) FROM issue") == 1
+
+
+def test_an_occurrence_that_is_no_uuid_is_refused(news):
+    news.ctl("issue", "open", "news/post", "--yes", "--occurrence", "today", status=2)
+
+
+def test_articles_are_chosen_and_ordered_by_the_operator(news):
+    third = news.article("Story 3")
+    first = news.one("SELECT id FROM article WHERE title = 'Story 1'")
+    opened = news.json("issue", "open", "news/post", "--yes", "--articles", f"{first},{third}",
+                       "--subject", "Two: {{lead.title}}")
+    assert [a["title"] for a in opened["articles"]] == ["Story 1", "Story 3"]
+    assert opened["subject"] == "Two: Story 1"
+
+
+def test_an_article_that_cannot_go_out_is_named_with_the_reason(news):
+    old = news.article("Old", backlog=True)
+    news.ctl("issue", "open", "news/post", "--yes", "--articles", f"1,{old}", status=1)
+    assert f"article {old}" in news.errors and "first poll" in news.errors
+    news.ctl("issue", "open", "news/post", "--yes", "--articles", "999", status=1)
+    assert "there is none of that number" in news.errors
+    issue = news.open("--articles", "1")
+    news.ctl("issue", "open", "news/post", "--yes", "--articles", "1", status=1)
+    assert f"it went out with issue {issue}" in news.errors
+
+
+def test_nothing_new_opens_nothing(news):
+    news.open()
+    news.ctl("issue", "open", "news/post", "--yes", status=1)
+    assert "nothing new" in news.errors
+
+
+def test_open_warns_of_what_an_operator_would_regret(room):
+    room.make(readers=0, base_url="http://news.example", postal="")
+    room.article("Bare", url="http://bare.example/", body='<a href="http://bare.example/">x</a>')
+    room.article("Huge", body="<p>" + "word " * 30000 + "</p>")
+    room.ask("UPDATE list SET settings = '{\"full_text\": true}'")
+    room.ask("UPDATE feed SET flood = '60 new articles'")
+    room.engine()
+    room.ask("INSERT INTO relay_lane (relay, provider, open_until, reason, changed_at)"
+             " VALUES (%s, '', now() + interval '1 h', 'connection refused', now())", room.relay)
+    warnings = "\n".join(room.json("issue", "open", "news/post", "--yes")["warnings"])
+    for words in ("no active reader", "postal address", "Gmail cuts", "2 links lead to http://",
+                  "RFC 8058", "the feed desk brought a flood", "the relay local rests"):
+        assert words in warnings
+    assert "no engine" not in warnings
+
+
+def test_open_warns_when_no_engine_runs(news):
+    assert any("no engine" in w for w in news.json("issue", "open", "news/post", "--yes")
+               ["warnings"])
+
+
+def test_the_audience_counts_whom_the_issue_is_for(news):
+    news.ask("UPDATE article SET topics = '{sea}'")
+    news.ask("UPDATE subscription SET topics = '{land}' WHERE subscriber = 1")
+    news.ask("UPDATE subscription SET topics = '{sea,land}' WHERE subscriber = 2")
+    news.ask("UPDATE subscription SET paused_until = now() + interval '1 d' WHERE subscriber = 3")
+    assert news.json("issue", "open", "news/post", "--yes")["audience"] == 3
+
+
+def test_an_unknown_list_or_edition_is_not_found(news):
+    news.ctl("issue", "open", "nix", "--yes", status=3)
+    news.ctl("issue", "open", "news/nix", "--yes", status=3)
+
+
+# ---- follow ------------------------------------------------------------------------------------
+
+
+def test_wait_follows_the_issue_to_its_end(news):
+    news.engine()
+    issue = news.open("--occurrence", OCCURRENCE)
+
+    def send():
+        time.sleep(1)
+        news.send_all(issue)
+    thread = threading.Thread(target=send)
+    thread.start()
+    text = news.ctl("issue", "open", "news/post", "--yes", "--occurrence", OCCURRENCE, "--wait")
+    thread.join()
+    assert f"issue {issue} was opened before" in text
+    assert f"issue {issue}: 0 of 5 done" in text
+    assert text.endswith(f"issue {issue} is done\n5 delivered\n")
+
+
+def test_wait_fails_when_the_issue_is_cancelled(news):
+    issue = news.open("--occurrence", OCCURRENCE)
+    news.ask("UPDATE issue SET state = 'cancelled', ended_at = now() WHERE id = %s", issue)
+    text = news.ctl("issue", "open", "news/post", "--yes", "--occurrence", OCCURRENCE, "--wait",
+                    status=1)
+    assert "is cancelled" in text
+
+
+def test_ctrl_c_leaves_the_issue_running_and_says_so(news):
+    process = subprocess.Popen(
+        [news.program, "--config", news.config, "issue", "open", "news/post", "--yes", "--wait"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while "0 of 5 done" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "goes on" in errors
+    assert news.one("SELECT state FROM issue") == "open"
+
+
+# ---- ls, show ----------------------------------------------------------------------------------
+
+
+def test_ls_shows_the_issues_with_their_numbers(news):
+    assert "no issue was opened yet" in news.ctl("issue", "ls")
+    news.engine()
+    issue = news.open()
+    n, readers = news.take()
+    news.deliver(issue, n, readers[:3])
+    news.put_off(issue, n, readers[3:])
+    news.settle(n, delivered=3, deferred=2)
+    [row] = news.json("issue", "ls", "news")
+    assert (row["issue"], row["state"], row["subject"]) == (issue, "open", "Story 2")
+    assert (row["delivered"], row["deferred"], row["refused"]) == (3, 2, 0)
+    news.ctl("issue", "ls", "nix", status=3)
+
+
+def test_show_tells_lanes_numbers_and_who_is_put_off(news):
+    news.engine()
+    issue = news.open()
+    n, readers = news.take()
+    news.deliver(issue, n, readers[:3])
+    news.deliver(issue, n, readers[3:4], outcome="refused", code=550, reason="550 no such user")
+    news.put_off(issue, n, readers[4:])
+    news.settle(n, delivered=3, refused=1, deferred=1)
+    shown = news.json("issue", "show", issue)
+    assert [shown[k] for k in ("delivered", "refused", "deferred", "put_off")] == [3, 1, 1, 1]
+    assert shown["lane_list"][0]["eaten"]
+    assert shown["deferral_list"][0]["cause"] == "mailbox full"
+    assert [a["title"] for a in shown["articles"]] == ["Story 2", "Story 1"]
+    text = news.ctl("issue", "show", issue)
+    for words in ("Story 2", "Delivered:", "mailbox full", "452 4.2.2 full", "PROVIDER"):
+        assert words in text
+
+
+def test_show_of_an_unknown_issue_is_not_found(news):
+    news.ctl("issue", "show", "202601000001", status=3)
+    news.ctl("issue", "show", "many", status=2)
