@@ -163,7 +163,9 @@ static void conclude(struct fetch *fetch, CURLcode code)
 	curl_easy_getinfo(fetch->easy, CURLINFO_EFFECTIVE_URL, &url);
 	curl_easy_getinfo(fetch->easy, CURLINFO_RETRY_AFTER, &wait);
 	result->http_status = (int)status;
-	result->url = arena_strdup(&result->arena, url);
+	result->url = arena_strdup(&result->arena, url ? url : "");
+	if (!result->url)
+		code = CURLE_OUT_OF_MEMORY;
 	result->moved_to = fetch->redirects && fetch->all_permanent ? result->url : NULL;
 	result->etag = header_of(fetch, "ETag");
 	result->last_modified = header_of(fetch, "Last-Modified");
