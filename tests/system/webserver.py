@@ -1,0 +1,163 @@
+"""digestweb under test: started with a configuration of its own, and what tests ask it by.
+
+    with Web(build, dsn, tmp_path) as web:
+        answer = web.get("/l/news")          # .status, .headers, .text
+        web.post("/l/news", {"email": "a@b.example"})
+"""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import subprocess
+import time
+import urllib.parse
+
+FORM = "application/x-www-form-urlencoded"
+KEY_ID = 7
+KEY = b"0123456789abcdef0123456789abcdef"
+
+
+def token(purpose, list_id, subscriber, gen=0, expires=0, key=KEY, key_id=KEY_ID):
+    """A link's token by the layout of daemon/mail/token.h. `expires` is in seconds since 1970."""
+    claim = struct.pack(">BcIQII", key_id, purpose.encode(), list_id, subscriber, gen,
+                        (int(expires) + 59) // 60)
+    mac = hmac.new(key, claim, hashlib.sha256).digest()[:16]
+    return base64.urlsafe_b64encode(claim + mac).rstrip(b"=").decode()
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def text(self):
+        return self.body.decode()
+
+
+class Connection(http.client.HTTPConnection):
+    """To a port, or to a unix socket."""
+
+    def __init__(self, where, timeout=20):
+        super().__init__("digestweb.example", timeout=timeout)
+        self.where = where
+
+    def connect(self):
+        if self.where.startswith("unix:"):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(self.where[5:])
+        else:
+            host, port = self.where.rsplit(":", 1)
+            self.sock = socket.create_connection((host, int(port)), self.timeout)
+
+
+class Web:
+    def __init__(self, build, dsn, home, listen="127.0.0.1:0", sockets=(), settings="", top="",
+                 wrapper=(), env=None):
+        self.home = pathlib.Path(home)
+        self.log = self.home / "web.log"
+        self.config = self.home / "web.conf"
+        self.build, self.dsn, self.listen, self.sockets = build, dsn, listen, sockets
+        self.wrapper = wrapper
+        self.env = env or {}
+        self.where = None
+        self.process = None
+        self.configure(settings, top)
+
+    def configure(self, settings="", top=""):
+        self.config.write_text(f'{top}\ndatabase = {{ web = "{self.dsn}"; }};\n'
+                               f'web = {{ listen = "{self.listen}"; {settings} }};\n')
+
+    def start(self, wait=True):
+        command = [os.path.join(self.build, "digestweb"), "--config", str(self.config)]
+        env = {**os.environ, **self.env}
+        env.pop("NOTIFY_SOCKET", None)
+        env.update(self.env)
+        if self.sockets:  # as systemd passes them on, sd_listen_fds(3)
+            passed = self.sockets[0].fileno()
+            command = ["bash", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&%d' % passed, "-",
+                       *command]
+        with open(self.log, "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [*self.wrapper, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=env, pass_fds=[s.fileno() for s in self.sockets])
+        if wait:
+            self.where = self.wait_for(r"serving on (\S+)")
+        return self
+
+    def wait_for(self, pattern, seconds=20):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            found = re.search(pattern, self.said())
+            if found:
+                return found.group(found.re.groups)
+            assert self.process.poll() is None, self.said()
+            time.sleep(0.02)
+        raise AssertionError(f"the log never said {pattern}:\n{self.said()}")
+
+    def said(self):
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def stop(self, number=signal.SIGTERM, seconds=30):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(number)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise
+        return self.process.returncode if self.process else None
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        status = self.stop()
+        assert status == 0, f"digestweb ended with {status}:\n{self.said()}"
+
+    def connect(self, timeout=20):
+        return Connection(self.where, timeout)
+
+    def ask(self, method, path, body=None, headers=None):
+        connection = self.connect()
+        try:
+            connection.request(method, path, body, headers or {})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def get(self, path, **headers):
+        return self.ask("GET", path, headers=named(headers))
+
+    def post(self, path, fields=None, **headers):
+        body = urllib.parse.urlencode(fields or {})
+        return self.ask("POST", path, body, {"Content-Type": FORM, **named(headers)})
+
+    def raw(self, data, seconds=20):
+        """What it sends for these bytes until it closes the connection."""
+        connection = self.connect(seconds)
+        connection.connect()
+        with connection.sock as sock:
+            sock.sendall(data)
+            answer = b""
+            try:
+                while part := sock.recv(65536):
+                    answer += part
+            except ConnectionResetError:
+                pass
+            return answer
+
+
+def named(headers):
+    """accept_language="de" is the header Accept-Language."""
+    return {name.replace("_", "-"): value for name, value in headers.items()}
