@@ -150,6 +150,7 @@ $(O)/system/%: tests/system/%.c $(O)/libdigest.a
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) $(DRIVER_LDFLAGS_$(*F)) -o $@ $< \
 		$(O)/libdigest.a $(PKG_LIBS)
 
+DRIVER_LDFLAGS_smtp_driver := $(WRAP_ALLOC)
 DRIVER_LDFLAGS_store_driver := \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 

@@ -5,7 +5,10 @@
  *
  *   smtp_driver port=N [host=] [tls=none|allowed|required|implicit] [insecure=1] [ca=FILE] [user=]
  *               [password=] [ehlo=] [mails=1] [size=300] [to=r%d@example.org] [from=] [messages=0]
- *               [sessions=5] [withhold=N] [abort=N] [dots=1] [bare=1] [utf8=1] [LIMIT=MSEC ...]
+ *               [sessions=5] [withhold=N] [abort=N] [dots=1] [bare=1] [utf8=1] [fail=N] [LIMIT=MSEC
+ * ...]
+ *
+ * fail: the Nth allocation of our own code fails. The number of them is told at the end.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -33,6 +36,35 @@ static struct driver {
 	struct mail *mails;
 	int n, sessions, withhold, abort_at;
 } d;
+
+/* ---- allocations of our own code (libraries have theirs) --------------------------------------
+ */
+
+static long allocations, failing;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+	return ++allocations == failing ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return ++allocations == failing ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	return ++allocations == failing ? NULL : __real_realloc(old, size);
+}
+
+/* ---- options and lines ----------------------------------------------------------------------- */
 
 static const char *option(char **argv, const char *name, const char *otherwise)
 {
@@ -149,7 +181,7 @@ static void on_anomaly(struct smtp *s, const char *what, const struct smtp_reply
 	print("anomaly", of_reply(json_pack("{s:s}", "what", what), reply));
 }
 
-static void open_session(void);
+static void go_on(void);
 
 static void on_closed(struct smtp *s, enum smtp_end end, const struct smtp_reply *reply,
 		      const char *text)
@@ -158,16 +190,10 @@ static void on_closed(struct smtp *s, enum smtp_end end, const struct smtp_reply
 	json_object_set_new(line, "said", json_string(text));
 	print("closed", why(line, end));
 	smtp_free(s);
-	bool more = false;
-	for (int i = 0; i < d.n; i++)
-		more |= d.mails[i].waits;
-	if (more && d.sessions > 0)
-		open_session();
-	else
-		sd_event_exit(d.event, 0);
+	go_on();
 }
 
-static void open_session(void)
+static int open_session(void)
 {
 	static const struct smtp_events events = {
 	    .ready = on_ready,
@@ -183,10 +209,21 @@ static void open_session(void)
 	struct smtp *s;
 	d.sessions--;
 	int r = smtp_open(d.loop, &d.target, &events, NULL, &s);
-	if (r < 0) {
+	if (r < 0)
 		print("failed", json_pack("{s:s}", "error", strerror(-r)));
-		sd_event_exit(d.event, 1);
-	}
+	return r;
+}
+
+/* Opens the next session while mails wait and sessions are left. */
+static void go_on(void)
+{
+	bool more = false;
+	for (int i = 0; i < d.n; i++)
+		more |= d.mails[i].waits;
+	while (more && d.sessions > 0)
+		if (open_session() == 0)
+			return;
+	sd_event_exit(d.event, 0);
 }
 
 static enum smtp_tls tls_of(const char *name)
@@ -284,8 +321,12 @@ int main(int argc, char **argv)
 	d.abort_at = number(argv + 1, "abort", -1);
 	if (!d.mails || sd_event_new(&d.event) < 0 || curl_loop_open(d.event, &d.loop) < 0)
 		return 1;
-	open_session();
+	allocations = 0;
+	failing = number(argv + 1, "fail", 0);
+	go_on();
 	int r = sd_event_loop(d.event);
+	failing = 0;
+	print("end", json_pack("{s:I}", "allocations", (json_int_t)allocations));
 	curl_loop_close(d.loop);
 	sd_event_unref(d.event);
 	for (int i = 0; i < d.n; i++)

@@ -98,6 +98,16 @@ def test_a_half_open_breaker_lets_one_mail_through():
     assert [mails_before[n] for n in range(1, 6)] == [1] * 5
 
 
+def test_a_probe_pipelines_no_second_mail_behind_its_own():
+    """Of a working session two mails meet the trouble; then each probe costs one."""
+    rule = {"stage": "dot", "reply": "454 4.7.0 Not now", "times": 5}
+    with Server(rules=[rule]) as smtpd:
+        events = drive(f"{smtpd.port}:1", mails=20)
+        check_truth(events, smtpd)
+    assert breakers(events, 1) == [True] * 4 + [False]
+    assert sum(final["tries"] for final in finals(events).values()) == 25
+
+
 def test_421_sends_mails_over_another_relay_at_once():
     rule = {"stage": "rcpt", "reply": "421 4.3.2 Going down", "cut": "after"}
     with Server(rules=[rule]) as bad, Server() as good:
@@ -137,6 +147,24 @@ def test_a_relay_without_weight_is_for_when_others_are_out():
         events = drive(f"{free_port()}:2:1", f"{spare.port}:2:0", mails=100)
         check_truth(events, spare)
     assert states(events) == {"accepted": 100}
+
+
+def test_a_spare_relay_rests_again_when_another_is_back():
+    port = free_port()
+    main = Server(port=port, rules=[{"stage": "dot", "delay": 0.01}])
+    timer = threading.Timer(0.4, main.start)
+    timer.start()
+    try:
+        with Server(rules=[{"stage": "dot", "delay": 0.01}]) as spare:
+            events = drive(f"{port}:1:1", f"{spare.port}:1:0", mails=150)
+            check_truth(events, main, spare)
+            back = main.accepted[0]["at"]
+            late = [entry for entry in spare.accepted if entry["at"] > back]
+    finally:
+        timer.join()
+        main.stop()
+    assert spare.accepted and len(late) <= 2
+    assert states(events) == {"accepted": 150}
 
 
 def test_connections_are_closed_after_so_many_messages():

@@ -37,7 +37,15 @@ def drive(smtpd, **options):
     done = subprocess.run([str(DRIVER), *words], capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert b"runtime error" not in done.stderr and b"Sanitizer" not in done.stderr, done.stderr
-    return [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
+    events = [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
+    assert events.pop()["event"] == "end"
+    return events
+
+
+def allocations(smtpd, **options):
+    words = [f"{name}={value}" for name, value in {"port": smtpd.port, **options}.items()]
+    done = subprocess.run([str(DRIVER), *words], capture_output=True, timeout=60, check=True)
+    return json.loads(done.stdout.decode().splitlines()[-1])["allocations"]
 
 
 def of(events, kind, mail=None):
@@ -434,6 +442,32 @@ def test_more_replies_than_commands_are_no_answer_to_the_next_mail():
         with Server(rules=[dict(rule)], pipelining=pipelining) as smtpd:
             events = drive(smtpd)
             reconcile(smtpd, events)
+
+
+# ---- memory ---------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("size", [300, 200_000])
+def test_mails_cost_no_allocation(size):
+    with Server() as smtpd:
+        few, many = (allocations(smtpd, mails=n, size=size) for n in (5, 100))
+    assert few == many
+
+
+@pytest.mark.parametrize("options", [{}, {"size": 200_000}, {"dots": 1, "size": 3000}])
+def test_any_allocation_may_fail_and_nobody_is_lost(options):
+    rule = {"stage": "rcpt", "reply": "550 5.1.1 No", "skip": 1}
+    with Server() as smtpd:
+        most = allocations(smtpd, mails=MAILS, **options)
+    assert 3 < most < 200
+
+    def check(number):
+        with Server(rules=[dict(rule, times=1)]) as smtpd:
+            events = drive(smtpd, fail=number, connect=500, **options)
+            reconcile(smtpd, events)
+            return len(events)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(check, range(1, most + 2)))
 
 
 # ---- TLS ----------------------------------------------------------------------------------------
