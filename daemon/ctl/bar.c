@@ -37,7 +37,7 @@ static void add_figures(const struct bar *bar, int64_t done, int64_t total, usec
 	buf_printf(out, "  %.0f/s", rate);
 	if (bar->note[0])
 		buf_printf(out, "  %s", bar->note);
-	else if (total > done && rate > 0)
+	if (total > done && rate > 0 && !bar->waits)
 		buf_printf(out, "  %.0f s left", (double)(total - done) / rate);
 }
 

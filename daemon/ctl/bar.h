@@ -16,6 +16,7 @@ struct bar {
 	bool drawn;
 	usec_t began, drawn_at; /* clock_mono() */
 	char note[96];          /* what else there is to say */
+	bool waits;             /* nothing moves: no time left is guessed */
 };
 
 void bar_begin(struct bar *bar, const struct ctl *ctl, const char *what);

@@ -69,6 +69,28 @@ static const struct ctl_option open_options[] = {
     {0},
 };
 
+static const struct ctl_option preview_options[] = {
+    {"articles", "IDS", "these, in this order (3,8,5); default: all that it hasn't used"},
+    {"subject", "TEXT", "a template, in place of the list's"},
+    {"topics", "A,B", "as a reader with these topics sees it"},
+    {"lang", "LANG", "as a reader in this language sees it"},
+    {"html", "FILE", "write the HTML part (-: to standard output)"},
+    {"text", NULL, "print the text part"},
+    {"eml", "FILE", "write the whole mail (-: to standard output)"},
+    {0},
+};
+
+static const struct ctl_option test_options[] = {
+    {"articles", "IDS", "these, in this order (3,8,5); default: all that it hasn't used"},
+    {"subject", "TEXT", "a template, in place of the list's"},
+    {0},
+};
+
+static const struct ctl_option settle_options[] = {
+    {"doubt", "resend|skip", "send it to them once more, or leave it at that"},
+    {0},
+};
+
 static const struct ctl_option ls_options[] = {
     {"all", NULL, "not only the 20 newest"},
     {0},
@@ -78,12 +100,46 @@ static const char open_more[] =
     "Exit status with --wait: 0 when the issue is done, 1 when it expired or was cancelled,\n"
     "130 after Ctrl-C, which leaves it running.";
 
+static const char show_more[] =
+    "The numbers, each reader in one of them:\n"
+    "  Delivered    a relay took the mail\n"
+    "  Refused      a relay said no for good\n"
+    "  Skipped      left, suppressed or no longer meant when it was their turn\n"
+    "  Not in time  still put off when the issue's time was over\n"
+    "  In doubt     handed over, but the answer was never seen: digestctl issue settle\n"
+    "  Being sent   taken by an engine, outcome not yet known\n"
+    "  Put off now  answered \"not now\"; tried again\n"
+    "Times put off counts the answers \"not now\", not readers.";
+
+static const char pause_more[] =
+    "No engine takes readers of a paused issue, nor tries again those who were put off. What is\n"
+    "taken already, about a second of sending, goes out. The issue's time runs on.";
+
+static const char cancel_more[] =
+    "For ever: a cancelled issue can't be resumed, its articles count as used. What an engine has\n"
+    "taken already, about a second of sending, goes out; who is put off isn't tried again.";
+
+static const char settle_more[] =
+    "In doubt are readers whose mail was handed over and whose answer was never seen, after what\n"
+    "the list's own policy did. resend: they get it once more with the same Message-ID, so some\n"
+    "see it twice; not when the issue has ended. skip: some may never see it.";
+
 static const struct ctl_verb verbs[] = {
+    {"preview", "LIST/EDITION|ISSUE", "Show what an issue would be now, or is.", issue_run_preview,
+     1, 1, preview_options, NULL, false},
+    {"test", "LIST/EDITION ADDRESS...", "Mail what an issue would be now to a few addresses.",
+     issue_run_test, 2, -1, test_options, NULL, false},
     {"open", "LIST/EDITION", "Open an issue: it goes to its readers.", issue_run_open, 1, 1,
      open_options, open_more, true},
     {"ls", "[LIST]", "Show the issues, the newest first.", run_ls, 0, 1, ls_options, NULL, false},
     {"show", "ISSUE", "Show one issue, its articles, lanes and numbers.", issue_run_show, 1, 1,
-     NULL, NULL, false},
+     NULL, show_more, false},
+    {"pause", "ISSUE", "Hold an issue.", issue_run_pause, 1, 1, NULL, pause_more, false},
+    {"resume", "ISSUE", "Go on with a paused issue.", issue_run_resume, 1, 1, NULL, NULL, false},
+    {"cancel", "ISSUE", "End an issue before everybody has it.", issue_run_cancel, 1, 1, NULL,
+     cancel_more, true},
+    {"settle", "ISSUE", "Decide about readers in doubt.", issue_run_settle, 1, 1, settle_options,
+     settle_more, true},
     {0},
 };
 

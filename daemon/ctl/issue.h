@@ -69,7 +69,7 @@ struct issue_view {
 void issue_view_free(struct issue_view *view);
 #define _cleanup_view_ _cleanup_(issue_view_free)
 
-/* For a made-up reader. -- content is borrowed. */
+/* For a made-up reader; content is borrowed. */
 int issue_view(struct ctl *ctl, json_t *content, const struct digest_variant *variant,
 	       struct issue_view *ret);
 
@@ -87,4 +87,7 @@ int issue_run_open(struct ctl *ctl);
 int issue_run_preview(struct ctl *ctl);
 int issue_run_test(struct ctl *ctl);
 int issue_run_show(struct ctl *ctl);
+int issue_run_pause(struct ctl *ctl);
+int issue_run_resume(struct ctl *ctl);
+int issue_run_cancel(struct ctl *ctl);
 int issue_run_settle(struct ctl *ctl);

@@ -72,12 +72,15 @@ static void note(struct follow *f, const struct pg_result *res)
 	const char *state = db_text(res, 0, db_column(res, "state"));
 	int64_t deferred = number(res, "deferred"), in_flight = number(res, "in_flight");
 	usec_t now = clock_now(), next = db_usec(res, 0, db_column(res, "next_try"));
+	bool held = strcmp(state, "open") != 0, alone = number(res, "engines") == 0;
+	bool idle = !in_flight && !number(res, "lanes_left");
 	f->bar.note[0] = '\0';
-	if (strcmp(state, "open") != 0)
+	f->bar.waits = held || alone || idle;
+	if (held)
 		bar_note(&f->bar, "%s", state);
-	else if (number(res, "engines") == 0)
+	else if (alone)
 		bar_note(&f->bar, "no engine runs");
-	else if (deferred && !in_flight && !number(res, "lanes_left") && next > now)
+	else if (deferred && idle && next > now)
 		bar_note(&f->bar, "%lld put off, next try in %lld s", (long long)deferred,
 			 (long long)((next - now) / USEC_PER_SEC) + 1);
 	else if (deferred)
@@ -85,13 +88,12 @@ static void note(struct follow *f, const struct pg_result *res)
 }
 
 /* Where nobody looks at a bar: a line when something changed, some seconds apart. */
-static void tell_line(struct follow *f, const struct pg_result *res, int64_t done)
+static void tell_line(struct follow *f, int64_t done)
 {
 	char line[sizeof(f->line)];
 	usec_t now = clock_mono();
 	snprintf(line, sizeof(line), "%lld of %lld done%s%s", (long long)done,
 		 (long long)f->audience, f->bar.note[0] ? ", " : "", f->bar.note);
-	(void)res;
 	if (f->ctl->json || f->bar.visible || strcmp(line, f->line) == 0 ||
 	    (f->told_at && now - f->told_at < LINE_SECONDS * USEC_PER_SEC))
 		return;
@@ -118,7 +120,7 @@ static int look(struct follow *f, const char **ret_state)
 	}
 	note(f, res);
 	bar_show(&f->bar, done, f->audience);
-	tell_line(f, res, done);
+	tell_line(f, done);
 	return CTL_OK;
 }
 

@@ -128,3 +128,28 @@ SELECT provider, cause, count(*) AS readers, min(due_at) FILTER (WHERE session I
 
 -- name: ctl_issue_load
 SELECT content FROM issue WHERE id = $1::bigint
+
+-- name: ctl_issue_state
+SELECT i.state::text AS state, l.name || '/' || e.name AS edition, i.ended_at IS NOT NULL AS ended
+	FROM issue i JOIN edition e ON e.id = i.edition JOIN list l ON l.id = i.list WHERE i.id = $1::bigint
+
+-- name: ctl_issue_set_state
+-- From $2 to $3, when it is so; whoever listens is told.
+UPDATE issue SET state = $3::issue_state,
+		ended_at = CASE WHEN $3::issue_state = 'cancelled' THEN $4::timestamptz END
+	WHERE id = $1::bigint AND ended_at IS NULL AND state::text = ANY ($2::text[])
+	RETURNING pg_notify('digestd', 'issue ' || id)
+
+-- name: ctl_issue_doubts
+SELECT count(*) AS undecided FROM issue_doubts($1::bigint)
+
+-- name: ctl_issue_doubts_settle
+SELECT issue_doubts_settle($1::bigint, $2::doubt_policy, $3::timestamptz) AS settled
+
+-- name: ctl_issue_suppressed
+SELECT reason, at FROM suppression WHERE address_hmac = address_hmac($1)
+
+-- name: ctl_issue_test
+-- A letter that carries the issue as it would be.
+SELECT letter_put('test', $1::int, NULL, $2, jsonb_build_object('content', $3::jsonb), interval '1 day',
+		$4::timestamptz) AS letter

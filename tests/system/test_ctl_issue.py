@@ -1,5 +1,7 @@
 """digestctl issue: opening, following, showing, holding."""
 
+import email
+import email.policy
 import re
 import signal
 import subprocess
@@ -194,3 +196,149 @@ def test_show_tells_lanes_numbers_and_who_is_put_off(news):
 def test_show_of_an_unknown_issue_is_not_found(news):
     news.ctl("issue", "show", "202601000001", status=3)
     news.ctl("issue", "show", "many", status=2)
+
+
+# ---- preview, test -----------------------------------------------------------------------------
+
+
+def test_preview_shows_the_issue_that_would_be(news, tmp_path):
+    shown = news.json("issue", "preview", "news/post", "--subject", "Hello {{reader.name}}")
+    assert shown["subject"] == "Hello Robin Reader"
+    assert shown["articles"] == ["Story 2", "Story 1"]
+    page, mail = tmp_path / "page.html", tmp_path / "mail.eml"
+    news.ctl("issue", "preview", "news/post", "--html", page, "--eml", mail)
+    assert "Story 1" in page.read_text() and "https://news.example/u/preview" in page.read_text()
+    parsed = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default)
+    assert parsed["Subject"] == "Story 2" and not parsed.defects
+    assert [p.get_content_type() for p in parsed.iter_parts()] == ["text/plain", "text/html"]
+    assert "Story 1" in news.ctl("issue", "preview", "news/post", "--text")
+    assert news.one("SELECT count(*) FROM issue") == 0
+
+
+def test_preview_for_topics_and_language(news):
+    news.ask("UPDATE article SET topics = '{sea}' WHERE title = 'Story 1'")
+    news.ask("UPDATE article SET topics = '{land}' WHERE title = 'Story 2'")
+    assert news.json("issue", "preview", "news/post", "--topics", "sea")["articles"] == ["Story 1"]
+    news.ctl("issue", "preview", "news/post", "--topics", "sky", status=1)
+    german = news.ctl("issue", "preview", "news/post", "--lang", "de", "--text")
+    assert "Abbestellen" in german or "Abmelden" in german
+    news.ctl("issue", "preview", "news/post", "--lang", "tlh", status=1)
+    assert "there are no words" in news.errors
+
+
+def test_preview_of_an_opened_issue_shows_what_was_frozen(news):
+    issue = news.open()
+    news.ask("UPDATE article SET title = 'Changed'")
+    assert news.json("issue", "preview", issue)["subject"] == "Story 2"
+    news.ctl("issue", "preview", issue, "--subject", "x", status=2)
+
+
+def test_test_mails_carry_the_issue_as_it_would_be(news):
+    rows = news.json("issue", "test", "news/post", "a@two.example", "b@two.example")
+    assert [row["address"] for row in rows] == ["a@two.example", "b@two.example"]
+    kind, subscriber, title = news.ask(
+        "SELECT kind, subscriber, params #>> '{content,articles,0,title}' FROM letter LIMIT 1")[0]
+    assert (kind, subscriber, title) == ("test", None, "Story 2")
+
+
+def test_one_wrong_address_sends_no_test_at_all(news):
+    news.ctl("issue", "test", "news/post", "a@two.example", "nobody", status=2)
+    news.ask("SELECT subscriber_suppress(1, 'complaint', now())")
+    news.ctl("issue", "test", "news/post", "a@two.example", "r1@one.example", status=1)
+    assert "never to be mailed again" in news.errors
+    assert news.one("SELECT count(*) FROM letter") == 0
+
+
+# ---- pause, resume, cancel ---------------------------------------------------------------------
+
+
+def test_a_paused_issue_is_not_taken_until_it_is_resumed(news):
+    news.engine()
+    issue = news.open()
+    assert news.json("issue", "pause", issue)["state"] == "paused"
+    assert news.take()[1] == []
+    news.ctl("issue", "pause", issue)
+    news.ctl("issue", "resume", issue)
+    assert len(news.take()[1]) == 5
+
+
+def test_cancel_asks_and_is_for_ever(news):
+    issue = news.open()
+    news.ctl("issue", "cancel", issue, status=4)
+    assert news.one("SELECT state FROM issue") == "open"
+    news.ctl("issue", "cancel", issue, "--yes")
+    assert news.one("SELECT state FROM issue") == "cancelled"
+    news.ctl("issue", "resume", issue, status=1)
+    assert f"issue {issue} is cancelled" in news.errors
+    news.ctl("issue", "pause", "1", status=3)
+
+
+# ---- settle ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def doubtful(news):
+    """An issue of five: three delivered, two in doubt; (newsroom, issue, the two)."""
+    news.engine()
+    issue = news.open()
+    n, readers = news.take()
+    news.deliver(issue, n, readers[:3])
+    news.deliver(issue, n, readers[3:], outcome="in_doubt", reason="in doubt: cut")
+    news.settle(n, delivered=3, in_doubt=2)
+    return news, issue, readers[3:]
+
+
+def numbers(news, issue):
+    shown = news.json("issue", "show", issue)
+    return {key: shown[key] for key in ("delivered", "in_doubt", "skipped", "deferred")}
+
+
+def test_doubt_that_is_resent_is_counted_once_when_it_is_known(doubtful):
+    news, issue, readers = doubtful
+    assert news.json("issue", "settle", issue, "--doubt", "resend", "--yes")["settled"] == 2
+    assert numbers(news, issue) == {"delivered": 3, "in_doubt": 0, "skipped": 0, "deferred": 2}
+    assert news.json("issue", "settle", issue, "--doubt", "resend", "--yes")["settled"] == 0
+    n, taken = news.take("retry")
+    assert taken == readers
+    news.deliver(issue, n, taken, attempt=2)
+    news.settle(n, delivered=2)
+    assert numbers(news, issue) == {"delivered": 5, "in_doubt": 0, "skipped": 0, "deferred": 0}
+    assert news.one("SELECT count(*) FROM delivery WHERE outcome = 'delivered'") == 5
+    news.take("sweep")
+    assert news.one("SELECT state FROM issue") == "done"
+
+
+def test_a_resend_that_is_in_doubt_again_can_be_settled_again(doubtful):
+    news, issue, _ = doubtful
+    news.ctl("issue", "settle", issue, "--doubt", "resend", "--yes")
+    n, taken = news.take("retry")
+    news.deliver(issue, n, taken, outcome="in_doubt", attempt=2, reason="in doubt: cut")
+    news.settle(n, in_doubt=2)
+    assert numbers(news, issue) == {"delivered": 3, "in_doubt": 2, "skipped": 0, "deferred": 0}
+    assert news.json("issue", "settle", issue, "--doubt", "resend", "--yes")["settled"] == 2
+    assert numbers(news, issue) == {"delivered": 3, "in_doubt": 0, "skipped": 0, "deferred": 2}
+
+
+def test_doubt_that_is_skipped_stays_and_says_so(doubtful):
+    news, issue, _ = doubtful
+    assert news.json("issue", "settle", issue, "--doubt", "skip", "--yes")["settled"] == 2
+    assert numbers(news, issue) == {"delivered": 3, "in_doubt": 2, "skipped": 0, "deferred": 0}
+    assert news.one("SELECT count(*) FROM delivery WHERE reason ="
+                    " 'in doubt: cut (settled: not sent again)'") == 2
+    assert news.json("issue", "settle", issue, "--doubt", "resend", "--yes")["settled"] == 0
+
+
+def test_nothing_of_an_ended_issue_is_sent_again(doubtful):
+    news, issue, _ = doubtful
+    news.take("sweep")
+    news.ctl("issue", "settle", issue, "--doubt", "resend", "--yes", status=1)
+    assert "nothing of it can be sent again" in news.errors
+    assert news.one("SELECT count(*) FROM deferral") == 0
+    assert news.json("issue", "settle", issue, "--doubt", "skip", "--yes")["settled"] == 2
+
+
+def test_settle_wants_a_decision_and_asks(doubtful):
+    news, issue, _ = doubtful
+    news.ctl("issue", "settle", issue, status=2)
+    news.ctl("issue", "settle", issue, "--doubt", "resend", status=4)
+    assert news.one("SELECT count(*) FROM deferral") == 0
