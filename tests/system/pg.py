@@ -13,6 +13,7 @@ is touched: everything it is lies under one directory, and it is stopped by its 
 import glob
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,8 @@ import time
 
 SOCKET_PATH_MAX = 107
 SOCKET_NAME = ".s.PGSQL.5432"
+# Quotes, commas and dollars mean something to postgresql.conf or to pg_ctl's shell.
+PLAIN_PATH = re.compile(r"[\w /.+-]*\Z")
 
 # For tests: what is lost by a power failure is made anew anyway.
 FAST = {"fsync": "off", "full_page_writes": "off"}
@@ -72,6 +75,13 @@ def may_enter(directory, user):
         directory = os.path.dirname(directory)
 
 
+def quoted(value):
+    """A value as a connection string takes it."""
+    if re.fullmatch(r"[^\s'\\]+", value):
+        return value
+    return "'" + re.sub(r"(['\\])", r"\\\1", value) + "'"
+
+
 class Cluster:
     """One server and its directory. Methods may be called again: each does what is left to do."""
 
@@ -94,7 +104,8 @@ class Cluster:
                 return file.read().strip()
         os.makedirs(self.named_home, exist_ok=True)
         socket = os.path.join(self.named_home, "server", SOCKET_NAME)
-        if len(os.fsencode(socket)) <= SOCKET_PATH_MAX and may_enter(self.named_home, self.user):
+        if (len(os.fsencode(socket)) <= SOCKET_PATH_MAX and PLAIN_PATH.match(self.named_home)
+                and may_enter(self.named_home, self.user)):
             home = os.path.join(self.named_home, "server")
             os.makedirs(home, exist_ok=True)
             return home
@@ -182,7 +193,7 @@ class Cluster:
     def dsn(self, role="postgres", database="postgres", **more):
         """A connection string in libpq's key=value form."""
         pairs = {"host": self.home, "port": 5432, "user": role, "dbname": database, **more}
-        return " ".join(f"{key}={value}" for key, value in pairs.items())
+        return " ".join(f"{key}={quoted(str(value))}" for key, value in pairs.items())
 
     def log_tail(self, lines=30):
         try:
