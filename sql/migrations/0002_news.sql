@@ -72,8 +72,8 @@ LANGUAGE plpgsql AS $$
 DECLARE
 	v_feed  feed%ROWTYPE;
 	v_row   jsonb;
-	v_new   bigint[] := '{}';
-	v_odd   bigint[] := '{}';
+	v_new   bigint[] := '{}'::bigint[];
+	v_odd   bigint[] := '{}'::bigint[];
 	a       article%ROWTYPE;
 	v_known boolean;
 	v_id    bigint;
