@@ -11,4 +11,5 @@ extern const struct ctl_noun noun_edition;
 extern const struct ctl_noun noun_feed;
 extern const struct ctl_noun noun_issue;
 extern const struct ctl_noun noun_template;
+extern const struct ctl_noun noun_subscriber;
 extern const struct ctl_noun noun_relay;

@@ -1,0 +1,101 @@
+#include "ctl/rejects.h"
+
+#include <errno.h>
+
+#include "ctl/csv.h"
+#include "ctl/output.h"
+
+static const char *const words[] = {
+    [REJECT_INVALID] = "invalid",
+    [REJECT_DUPLICATE] = "duplicate",
+    [REJECT_UNSUBSCRIBED] = "unsubscribed",
+    [REJECT_SUPPRESSED] = "suppressed",
+};
+
+static const char *const meanings[] = {
+    [REJECT_INVALID] = "wrong in the file",
+    [REJECT_DUPLICATE] = "there twice: the first line counts",
+    [REJECT_UNSUBSCRIBED] = "unsubscribed once",
+    [REJECT_SUPPRESSED] = "never to be mailed again",
+};
+
+const char *reject_word(enum reject_reason reason)
+{
+	return words[reason];
+}
+
+static int write_row(FILE *file, int64_t line, struct str email, const char *reason,
+		     const char *detail)
+{
+	_cleanup_buf_ struct buf row = {0};
+	buf_printf(&row, "%lld", (long long)line);
+	csv_put(&row, false, email);
+	csv_put(&row, false, str_of(reason));
+	csv_put(&row, false, str_of(detail));
+	if (buf_addc(&row, '\n') < 0)
+		return -ENOMEM;
+	return fwrite(row.data, 1, row.len, file) == row.len ? 0 : -EIO;
+}
+
+int rejects_add(struct rejects *r, int64_t line, struct str email, enum reject_reason reason,
+		const char *detail)
+{
+	int err = 0;
+	if (r->file && r->total == 0)
+		err = fputs("line,email,reason,detail\n", r->file) < 0 ? -EIO : 0;
+	if (err == 0 && r->file)
+		err = write_row(r->file, line, email, words[reason], detail);
+	if (err == 0 && r->total < REJECTS_SHOWN) {
+		struct reject *kept = &r->first[r->total];
+		*kept = (struct reject){line, arena_copy(&r->arena, str_head(email, 200)), reason,
+					arena_strdup(&r->arena, detail ? detail : "")};
+		if (!kept->email || !kept->detail)
+			return -ENOMEM;
+	}
+	r->counts[reason]++;
+	r->total++;
+	return err;
+}
+
+json_t *rejects_counts(const struct rejects *r)
+{
+	json_t *counts = json_object();
+	for (int reason = 0; reason < REJECT_REASONS; reason++)
+		json_object_set_new(counts, words[reason], json_integer(r->counts[reason]));
+	return counts;
+}
+
+json_t *rejects_json(const struct rejects *r)
+{
+	json_t *rows = json_array();
+	for (int64_t i = 0; i < r->total && i < REJECTS_SHOWN; i++)
+		json_array_append_new(
+		    rows, json_pack("{s:I, s:s, s:s, s:s}", "line", (json_int_t)r->first[i].line,
+				    "email", r->first[i].email, "reason", words[r->first[i].reason],
+				    "detail", r->first[i].detail));
+	return rows;
+}
+
+void rejects_print(const struct rejects *r)
+{
+	for (int reason = 0; reason < REJECT_REASONS; reason++)
+		if (r->counts[reason])
+			printf("  %lld %s\n", (long long)r->counts[reason], meanings[reason]);
+	for (int64_t i = 0; i < r->total && i < REJECTS_SHOWN; i++) {
+		const struct reject *reject = &r->first[i];
+		_cleanup_buf_ struct buf line = {0};
+		output_safe(str_of(reject->email), &line);
+		buf_adds(&line, ": ");
+		output_safe(str_of(*reject->detail ? reject->detail : words[reject->reason]),
+			    &line);
+		printf("line %lld: %s\n", (long long)reject->line, buf_text(&line));
+	}
+	if (r->total > REJECTS_SHOWN)
+		printf("... and %lld more%s\n", (long long)(r->total - REJECTS_SHOWN),
+		       r->file ? "" : ": --rejects FILE writes them all down");
+}
+
+void rejects_free(struct rejects *r)
+{
+	arena_free(&r->arena);
+}
