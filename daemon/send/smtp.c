@@ -34,7 +34,8 @@ static void disconnect(struct smtp *s)
 }
 
 /* Ends the session at once and says what that means for the mails it had. */
-void smtp_end(struct smtp *s, enum smtp_end why, const struct smtp_reply *reply, const char *text)
+void smtp_finish(struct smtp *s, enum smtp_end why, const struct smtp_reply *reply,
+		 const char *text)
 {
 	if (s->state == AT_CLOSED)
 		return;
@@ -84,7 +85,7 @@ void smtp_limit(struct smtp *s, usec_t within)
 	s->armed = s->deadline;
 	if (sd_event_source_set_time(s->timer, s->armed) < 0 ||
 	    sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT) < 0)
-		smtp_end(s, SMTP_END_MEMORY, NULL, "no timer");
+		smtp_finish(s, SMTP_END_MEMORY, NULL, "no timer");
 }
 
 void smtp_enter(struct smtp *s, enum smtp_state state)
@@ -107,11 +108,11 @@ void smtp_enter(struct smtp *s, enum smtp_state state)
 static void take_end_of_input(struct smtp *s)
 {
 	if (s->state == AT_QUIT)
-		smtp_end(s, s->end, NULL, "");
+		smtp_finish(s, s->end, NULL, "");
 	else if (s->state == AT_IDLE)
-		smtp_end(s, SMTP_END_ORDERLY, NULL, "closed by the server while idle");
+		smtp_finish(s, SMTP_END_ORDERLY, NULL, "closed by the server while idle");
 	else
-		smtp_end(s, SMTP_END_CUT, NULL, "the connection was cut");
+		smtp_finish(s, SMTP_END_CUT, NULL, "the connection was cut");
 }
 
 /* Reads once, and acts on every reply that is complete by it. */
@@ -135,7 +136,7 @@ static void read_some(struct smtp *s)
 	while (s->state != AT_CLOSED && s->input.n) {
 		int r = smtp_parse(&s->hello.parser, &s->input);
 		if (r < 0)
-			smtp_end(s, SMTP_END_PROTOCOL, NULL, "what came is no SMTP reply");
+			smtp_finish(s, SMTP_END_PROTOCOL, NULL, "what came is no SMTP reply");
 		else if (r > 0)
 			smtp_take_reply(s, &s->hello.parser.reply);
 	}
@@ -184,9 +185,9 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 		smtp_quit(s, SMTP_END_ORDERLY);
 		pump(s);
 	} else if (s->state == AT_QUIT) {
-		smtp_end(s, s->end, NULL, "");
+		smtp_finish(s, s->end, NULL, "");
 	} else {
-		smtp_end(s, SMTP_END_TIMEOUT, NULL, "time-out");
+		smtp_finish(s, SMTP_END_TIMEOUT, NULL, "time-out");
 	}
 	leave_our_code(s);
 	return 0;
@@ -200,11 +201,12 @@ static void on_connected(struct curl_job *job, CURL *easy, CURLcode result)
 	enter_our_code(s);
 	curl_socket_t fd = CURL_SOCKET_BAD;
 	if (!smtp_hello_good(&s->hello, result, &why)) {
-		smtp_end(s, why, s->hello.refusal.code ? &s->hello.refusal : NULL, s->hello.error);
+		smtp_finish(s, why, s->hello.refusal.code ? &s->hello.refusal : NULL,
+			    s->hello.error);
 	} else if (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
 		   sd_event_add_io(curl_loop_event(s->loop), &s->io, fd,
 				   EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_io, s) < 0) {
-		smtp_end(s, SMTP_END_MEMORY, NULL, "can't watch the connection");
+		smtp_finish(s, SMTP_END_MEMORY, NULL, "can't watch the connection");
 	} else {
 		memset(&s->hello.parser, 0, sizeof(s->hello.parser));
 		s->wire.easy = easy;
@@ -270,7 +272,7 @@ void smtp_close(struct smtp *s)
 	enter_our_code(s);
 	s->closing = true;
 	if (s->state == AT_CONNECTING)
-		smtp_end(s, SMTP_END_ORDERLY, NULL, "");
+		smtp_finish(s, SMTP_END_ORDERLY, NULL, "");
 	if (s->state == AT_IDLE) {
 		smtp_quit(s, SMTP_END_ORDERLY);
 		if (s->depth == 1)
@@ -282,7 +284,7 @@ void smtp_close(struct smtp *s)
 void smtp_abort(struct smtp *s)
 {
 	enter_our_code(s);
-	smtp_end(s, SMTP_END_ABORTED, NULL, "aborted");
+	smtp_finish(s, SMTP_END_ABORTED, NULL, "aborted");
 	leave_our_code(s);
 }
 
@@ -292,7 +294,7 @@ void smtp_free(struct smtp *s)
 		return;
 	if (!s->told) {
 		s->depth++;
-		smtp_end(s, SMTP_END_ABORTED, NULL, "aborted");
+		smtp_finish(s, SMTP_END_ABORTED, NULL, "aborted");
 		s->depth--;
 		s->told = true;
 		s->events->closed(s, s->end, &s->end_reply, s->end_text);

@@ -9,8 +9,8 @@
  *   voided    after `intent`, but no byte of the dot left: unstarted, without doubt.
  *   doubt     after `intent`, and no complete reply came: it may have been delivered.
  * `intent` is called before the first send call whose buffer holds any byte of the mail's final
- * CRLF.CRLF; returned never follows it, voided and doubt only do. The dot's "intent" of one mail
- * and the commands of the next go out in one write.
+ * CRLF.CRLF. voided and doubt only come after it; returned then only if it said no. The dot of one
+ * mail and the commands of the next go out in one write.
  *
  * Callbacks may call any function here but smtp_free(), which only `closed` may. The struct
  * smtp_mail and its bytes stay the owner's and must not change while the session has them. The

@@ -26,7 +26,7 @@ static bool quiet(struct smtp *s)
 {
 	if (!s->wire.pending.n && !s->input.n && !smtp_parse_pending(&s->hello.parser))
 		return true;
-	smtp_end(s, SMTP_END_PROTOCOL, NULL, "the server said more than it was asked");
+	smtp_finish(s, SMTP_END_PROTOCOL, NULL, "the server said more than it was asked");
 	return false;
 }
 
@@ -43,7 +43,7 @@ static void put(struct smtp *s, ssize_t dot)
 {
 	struct buf *out = &s->wire.out;
 	if (out->err)
-		smtp_end(s, SMTP_END_MEMORY, NULL, "out of memory");
+		smtp_finish(s, SMTP_END_MEMORY, NULL, "out of memory");
 	else
 		smtp_wire_put(&s->wire, buf_str(out), dot < 0 ? NULL : out->data + dot);
 }
@@ -149,7 +149,7 @@ static void write_dot(struct smtp *s)
 	if (s->state == AT_CLOSED)
 		return;
 	if (r < 0) {
-		smtp_end(s, SMTP_END_WITHHELD, NULL, "the mail may no longer be sent");
+		smtp_finish(s, SMTP_END_WITHHELD, NULL, "the mail may no longer be sent");
 		return;
 	}
 	s->intended = true;
@@ -242,13 +242,13 @@ static void take_refusal(struct smtp *s, const struct smtp_reply *reply)
 	s->needs_rset = true;
 	if (s->mail) {
 		if (reply_class(reply).class == REPLY_RELAY) {
-			smtp_end(s, SMTP_END_REFUSED, reply, reply->text);
+			smtp_finish(s, SMTP_END_REFUSED, reply, reply->text);
 			return;
 		}
 		settle(s, reply);
 	}
 	if (reply->code == 421)
-		smtp_end(s, SMTP_END_REFUSED, reply, reply->text);
+		smtp_finish(s, SMTP_END_REFUSED, reply, reply->text);
 	else if (s->hello.features.pipelining && state == AT_MAIL)
 		smtp_enter(s, AT_RCPT);
 	else if (s->hello.features.pipelining && state == AT_RCPT)
@@ -276,15 +276,16 @@ static void take_early(struct smtp *s, struct smtp_reply *reply)
 {
 	reply->stage = SMTP_DATA;
 	if (reply->code < 400) {
-		smtp_end(s, SMTP_END_PROTOCOL, reply, "a reply before the message was sent");
+		smtp_finish(s, SMTP_END_PROTOCOL, reply, "a reply before the message was sent");
 		return;
 	}
 	if (reply_class(reply).class == REPLY_RELAY) {
-		smtp_end(s, SMTP_END_REFUSED, reply, reply->text);
+		smtp_finish(s, SMTP_END_REFUSED, reply, reply->text);
 		return;
 	}
 	settle(s, reply);
-	smtp_end(s, reply->code == 421 ? SMTP_END_REFUSED : SMTP_END_ORDERLY, reply, reply->text);
+	smtp_finish(s, reply->code == 421 ? SMTP_END_REFUSED : SMTP_END_ORDERLY, reply,
+		    reply->text);
 }
 
 static void take_dot(struct smtp *s, struct smtp_reply *reply)
@@ -294,12 +295,12 @@ static void take_dot(struct smtp *s, struct smtp_reply *reply)
 		return;
 	}
 	if (reply->code / 100 == 3) {
-		smtp_end(s, SMTP_END_PROTOCOL, reply, "no answer to the final dot");
+		smtp_finish(s, SMTP_END_PROTOCOL, reply, "no answer to the final dot");
 		return;
 	}
 	settle(s, reply);
 	if (reply->code == 421)
-		smtp_end(s, SMTP_END_REFUSED, reply, reply->text);
+		smtp_finish(s, SMTP_END_REFUSED, reply, reply->text);
 	else
 		go_on(s);
 }
@@ -311,7 +312,7 @@ static void take_lone_dot(struct smtp *s, const struct smtp_reply *reply)
 				   reply);
 	s->needs_rset = false; /* the dot ended the transaction */
 	if (reply->code == 421)
-		smtp_end(s, SMTP_END_REFUSED, reply, reply->text);
+		smtp_finish(s, SMTP_END_REFUSED, reply, reply->text);
 	else
 		go_on(s);
 }
@@ -324,14 +325,14 @@ void smtp_take_reply(struct smtp *s, struct smtp_reply *reply)
 	switch (s->state) {
 	case AT_IDLE:
 		reply->stage = SMTP_QUIT;
-		smtp_end(s, reply->code == 421 ? SMTP_END_ORDERLY : SMTP_END_PROTOCOL, reply,
-			 reply->text);
+		smtp_finish(s, reply->code == 421 ? SMTP_END_ORDERLY : SMTP_END_PROTOCOL, reply,
+			    reply->text);
 		break;
 	case AT_RSET:
 		if (smtp_reply_good(SMTP_RSET, reply->code))
 			step(s, AT_MAIL);
 		else
-			smtp_end(s, SMTP_END_REFUSED, reply, reply->text);
+			smtp_finish(s, SMTP_END_REFUSED, reply, reply->text);
 		break;
 	case AT_MAIL:
 	case AT_RCPT:
@@ -339,7 +340,7 @@ void smtp_take_reply(struct smtp *s, struct smtp_reply *reply)
 	case AT_BODY: take_early(s, reply); break;
 	case AT_DOT: take_dot(s, reply); break;
 	case AT_LONE_DOT: take_lone_dot(s, reply); break;
-	case AT_QUIT: smtp_end(s, s->end, NULL, ""); break;
+	case AT_QUIT: smtp_finish(s, s->end, NULL, ""); break;
 	case AT_CONNECTING:
 	case AT_CLOSED: break;
 	}

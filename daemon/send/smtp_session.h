@@ -62,7 +62,8 @@ struct smtp {
 };
 
 /* smtp.c: ends the session at once and says what that means for the mails that it had. */
-void smtp_end(struct smtp *s, enum smtp_end why, const struct smtp_reply *reply, const char *text);
+void smtp_finish(struct smtp *s, enum smtp_end why, const struct smtp_reply *reply,
+		 const char *text);
 
 /* smtp.c: the one way into a state other than CLOSED; sets its time limit. */
 void smtp_enter(struct smtp *s, enum smtp_state state);

@@ -153,6 +153,7 @@ class Session(asyncio.Protocol):
         self.busy = False  # a reply is delayed, or TLS begins: nothing is read meanwhile
         self.over = False
         self.tls_next = False
+        self.alarm = None
         self.tls = bool(server.smtps)
         self.user = None
         self.login = None  # what of AUTH is awaited
@@ -240,6 +241,18 @@ class Session(asyncio.Protocol):
         else:
             self.output.append(out)
 
+    def watch_idleness(self):
+        """Closes with 421 what says nothing for so long, as servers do."""
+        if self.alarm:
+            self.alarm.cancel()
+        if self.server.idle and not self.in_body and not self.busy and not self.over:
+            self.alarm = self.server.loop.call_later(self.server.idle, self.send_away)
+
+    def send_away(self):
+        self.output.append(b"421 4.4.2 Idle for too long\r\n")
+        self.flush()
+        self.close()
+
     def flush(self):
         if self.output and not self.over:
             self.transport.write(b"".join(self.output))
@@ -275,9 +288,8 @@ class Session(asyncio.Protocol):
             line = bytes(self.input[:end])
             del self.input[:end + 2]
             self.command(line.decode("utf-8", "surrogateescape"))
-            if self.server.step:
-                self.flush()
         self.flush()
+        self.watch_idleness()
 
     def command(self, line):
         if self.login:
@@ -481,7 +493,7 @@ class Server:
     def __init__(self, rules=(), host="127.0.0.1", port=0, maildir=None, letters=None, truth=None,
                  pipelining=True, size=None, eightbit=True, smtputf8=False, auth=None,
                  mechanisms="PLAIN LOGIN", starttls=None, smtps=None, extra=(), defer_one_in=0,
-                 refuse=0, at_once=0, data_anyway=False, lone_dot_accepted=False, step=False,
+                 refuse=0, at_once=0, data_anyway=False, lone_dot_accepted=False, idle=0,
                  name="smtpd.example", keep_bodies=True, log_commands=False):
         self.rules = [Rule(spec) for spec in rules]
         self.host, self.port, self.name = host, port, name
@@ -493,7 +505,7 @@ class Server:
         self.tls = self.context(starttls) if starttls else None
         self.smtps = self.context(smtps) if smtps else None
         self.defer_one_in, self.refuse, self.at_once = defer_one_in, refuse, at_once
-        self.data_anyway, self.lone_dot_accepted, self.step = data_anyway, lone_dot_accepted, step
+        self.data_anyway, self.lone_dot_accepted, self.idle = data_anyway, lone_dot_accepted, idle
         self.keep_bodies, self.log_commands = keep_bodies, log_commands
         self.accepted, self.commands, self.sessions = [], [], set()
         self.connections = self.ids = self.count = 0

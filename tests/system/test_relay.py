@@ -138,6 +138,25 @@ def test_a_rate_is_kept():
     assert 0.8 < events[-1]["seconds"] and took < 3
 
 
+def test_what_lies_idle_is_closed_and_opened_again():
+    with Server(log_commands=True) as smtpd:
+        events = drive(f"{smtpd.port}:1:1:1", mails=3)
+        check_truth(events, smtpd)
+        assert smtpd.connections == 3
+        assert sum(line == "QUIT" for _, line in smtpd.commands) == 2  # the last is cut at exit
+    assert states(events) == {"accepted": 3}
+
+
+def test_a_server_that_closes_what_lies_idle_is_not_in_trouble():
+    with Server(idle=0.1) as smtpd:
+        events = drive(f"{smtpd.port}:1:1:3", mails=6)
+        check_truth(events, smtpd)
+        assert smtpd.connections > 3
+    assert states(events) == {"accepted": 6}
+    assert not breakers(events, 1)
+    assert not any(final["returned"] for final in finals(events).values())
+
+
 def test_a_relay_without_weight_is_for_when_others_are_out():
     with Server() as main, Server() as spare:
         events = drive(f"{main.port}:2:1", f"{spare.port}:2:0", mails=100)
