@@ -35,6 +35,7 @@ struct server {
 	struct request_parts parts;
 	sd_event_source *io, *timer, *sweep;
 	struct guest *guests;
+	bool again; /* a connection has ended: one that waited may be taken now */
 	bool draining;
 	usec_t drain_until;
 	void (*drained)(void *user);
@@ -53,8 +54,11 @@ static void turn_soon(void *user)
 static void turn(struct server *s)
 {
 	MHD_UNSIGNED_LONG_LONG msec;
+	s->again = false;
 	MHD_run(s->http);
-	if (MHD_get_timeout(s->http, &msec) == MHD_YES) {
+	if (s->again) {
+		turn_soon(s);
+	} else if (MHD_get_timeout(s->http, &msec) == MHD_YES) {
 		sd_event_source_set_time_relative(s->timer, msec * USEC_PER_MSEC);
 		sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
 	} else {
@@ -132,6 +136,8 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
 	struct server *s = user;
 	struct guest *g = *context;
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		/* At its limit libmicrohttpd looks at the socket again only in its next turn. */
+		s->again = true;
 		if (!g)
 			return;
 		if (g->next)
