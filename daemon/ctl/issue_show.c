@@ -11,7 +11,7 @@ static const struct output_column lane_columns[] = {
     {"provider", "PROVIDER", OUTPUT_TEXT, NULL},
     {"not_before", "NOT BEFORE", OUTPUT_TIME, NULL},
     {"eaten", "ALL TAKEN", OUTPUT_BOOL, NULL},
-    {"taken_at", "LAST TAKEN", OUTPUT_TIME, NULL},
+    {"taken_at", NULL, OUTPUT_TIME, NULL},
     {"cursor", NULL, OUTPUT_INT, NULL},
     {0},
 };

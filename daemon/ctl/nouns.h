@@ -12,4 +12,6 @@ extern const struct ctl_noun noun_feed;
 extern const struct ctl_noun noun_issue;
 extern const struct ctl_noun noun_template;
 extern const struct ctl_noun noun_subscriber;
+extern const struct ctl_noun noun_queue;
+extern const struct ctl_noun noun_explain;
 extern const struct ctl_noun noun_relay;

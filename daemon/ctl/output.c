@@ -130,7 +130,7 @@ static void local_time(const char *text, struct buf *out)
 	buf_adds(out, words);
 }
 
-static void show_value(const json_t *value, enum output_kind kind, struct buf *out)
+void output_value(const json_t *value, enum output_kind kind, struct buf *out)
 {
 	size_t i, start = out->len;
 	const json_t *item;
@@ -152,7 +152,7 @@ static void show_value(const json_t *value, enum output_kind kind, struct buf *o
 		{
 			if (i)
 				buf_adds(out, ", ");
-			show_value(item, kind, out);
+			output_value(item, kind, out);
 		}
 		break;
 	case JSON_OBJECT: {
@@ -169,7 +169,7 @@ static void show_column(const json_t *object, const struct output_column *c, str
 {
 	const json_t *value = json_object_get(object, c->shown ? c->shown : c->key);
 	if (value)
-		show_value(value, c->shown ? OUTPUT_TEXT : c->kind, out);
+		output_value(value, c->shown ? OUTPUT_TEXT : c->kind, out);
 	else
 		buf_addc(out, '-');
 }

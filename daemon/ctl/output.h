@@ -54,5 +54,8 @@ int output_record(const struct ctl *ctl, const struct output_column *columns, js
 int output_done(const struct ctl *ctl, json_t *object, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* One value as people read it, appended. */
+void output_value(const json_t *value, enum output_kind kind, struct buf *out);
+
 /* Text for a terminal: control characters as \xNN, on one line. */
 int output_safe(struct str text, struct buf *out);

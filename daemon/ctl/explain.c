@@ -1,0 +1,207 @@
+/* explain: everything that happened to one reader, told as a story. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "ctl/issue.h"
+#include "ctl/nouns.h"
+#include "ctl/output.h"
+#include "mail/address.h"
+#include "queries.h"
+
+enum { ISSUES = 20, DATE_COLUMNS = 25 };
+
+static const struct output_column line_columns[] = {
+    {"at", NULL, OUTPUT_TIME, NULL},     {"kind", NULL, OUTPUT_TEXT, NULL},
+    {"issue", NULL, OUTPUT_INT, NULL},   {"text", NULL, OUTPUT_TEXT, NULL},
+    {"detail", NULL, OUTPUT_JSON, NULL}, {0},
+};
+
+static const struct output_column subscription_columns[] = {
+    {"edition", "EDITION", OUTPUT_TEXT, NULL},
+    {"status", "STATUS", OUTPUT_TEXT, NULL},
+    {"zone", "ZONE", OUTPUT_TEXT, NULL},
+    {"provider", "PROVIDER", OUTPUT_TEXT, NULL},
+    {"topics", "TOPICS", OUTPUT_TEXTS, NULL},
+    {"paused_until", NULL, OUTPUT_TIME, NULL},
+    {"joined_gen", NULL, OUTPUT_INT, NULL},
+    {"placed_gen", NULL, OUTPUT_INT, NULL},
+    {0},
+};
+
+/* ---- for people -------------------------------------------------------------------------------
+ */
+
+/* Columns for text; 0: somebody reads it by program, so a line stays a line. */
+static unsigned text_columns(void)
+{
+	struct winsize size;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < DATE_COLUMNS + 20)
+		return 0;
+	return size.ws_col - DATE_COLUMNS;
+}
+
+/* The part of a text that fits, ended at a blank where there is one. */
+static struct str line_head(struct str text, unsigned columns)
+{
+	struct str head = text_head(text, columns);
+	if (head.n == text.n)
+		return head;
+	const char *blank = memrchr(head.p, ' ', head.n);
+	return blank && blank > head.p ? str_head(head, (size_t)(blank - head.p)) : head;
+}
+
+static void print_text(struct str text)
+{
+	unsigned columns = text_columns();
+	for (bool first = true; text.n; first = false) {
+		struct str head = columns ? line_head(text, columns) : text;
+		printf("%*s%.*s\n", first ? 0 : DATE_COLUMNS, "", (int)head.n, head.p);
+		text = str_trim(str_from(text, head.n));
+	}
+}
+
+static int print_line(const json_t *line)
+{
+	_cleanup_buf_ struct buf date = {0}, text = {0};
+	output_value(json_object_get(line, "at"), OUTPUT_TIME, &date);
+	output_safe(str_of(json_string_value(json_object_get(line, "text"))), &text);
+	if (date.err || text.err)
+		return ctl_no_memory();
+	printf("%-*s", DATE_COLUMNS, buf_text(&date));
+	print_text(buf_str(&text));
+	return CTL_OK;
+}
+
+static int show(struct ctl *ctl, const struct pg_result *who, json_t *subscriptions, json_t *lines)
+{
+	_cleanup_buf_ struct buf head = {0}, safe = {0};
+	const char *name = db_text(who, 0, 2);
+	size_t i;
+	json_t *line;
+	buf_printf(&head, "%s%s%s, reader %lld", db_text(who, 0, 1), *name ? ", " : "", name,
+		   (long long)db_int64(who, 0, 0));
+	if (!db_is_null(who, 0, 3))
+		buf_printf(&head, ": never to be mailed again (%s)",
+			   db_is_null(who, 0, 4) ? "no reason kept" : db_text(who, 0, 4));
+	output_safe(buf_str(&head), &safe);
+	puts(buf_text(&safe));
+	putchar('\n');
+	int r = output_table(ctl, subscription_columns, json_incref(subscriptions),
+			     "subscribed to nothing");
+	if (r == CTL_OK && json_array_size(lines))
+		putchar('\n');
+	json_array_foreach(lines, i, line) if (r == CTL_OK) r = print_line(line);
+	return r;
+}
+
+/* ---- asking -----------------------------------------------------------------------------------
+ */
+
+/* An erased reader's address is known as a suppressed one at most. */
+static int unknown(struct ctl *ctl, const struct address *address)
+{
+	_cleanup_params_ struct db_params p = {0};
+	_cleanup_result_ struct pg_result *res = NULL;
+	params_text(&p, address->norm);
+	int r = ctl_query(ctl, sql_ctl_issue_suppressed, &p, &res);
+	if (r != CTL_OK)
+		return r;
+	if (db_rows(res) == 0)
+		return ctl_fail(CTL_NOT_FOUND, "nobody here has the address %s", address->display);
+	const char *reason = db_text(res, 0, 0);
+	json_t *lines =
+	    json_pack("[{so ss sn ss so}]", "at", output_time(db_usec(res, 0, 1)), "kind",
+		      "suppression", "issue", "text", "never to be mailed again", "detail",
+		      json_pack("{ss}", "reason", reason));
+	if (ctl->json)
+		return output_table(ctl, line_columns, lines, "");
+	json_decref(lines);
+	printf("%s isn't a reader, and is never to be mailed again (%s)\n", address->display,
+	       reason);
+	return CTL_OK;
+}
+
+static int ask_lines(struct ctl *ctl, int64_t subscriber, int64_t issue, json_t **ret)
+{
+	_cleanup_params_ struct db_params p = {0};
+	_cleanup_result_ struct pg_result *res = NULL;
+	params_int64(&p, subscriber);
+	if (issue)
+		params_int64(&p, issue);
+	else
+		params_null(&p);
+	params_usec(&p, ctl->now);
+	params_int64(&p, ISSUES);
+	int r = ctl_query(ctl, sql_ctl_explain, &p, &res);
+	if (r == CTL_OK && !(*ret = output_rows(res, line_columns)))
+		r = ctl_no_memory();
+	return r;
+}
+
+static int ask_subscriptions(struct ctl *ctl, int64_t subscriber, json_t **ret)
+{
+	_cleanup_params_ struct db_params p = {0};
+	_cleanup_result_ struct pg_result *res = NULL;
+	params_int64(&p, subscriber);
+	int r = ctl_query(ctl, sql_ctl_explain_subscriptions, &p, &res);
+	if (r == CTL_OK && !(*ret = output_rows(res, subscription_columns)))
+		r = ctl_no_memory();
+	return r;
+}
+
+static int explain(struct ctl *ctl, const struct pg_result *who, int64_t issue)
+{
+	json_auto_t *lines = NULL, *subscriptions = NULL;
+	int64_t subscriber = db_int64(who, 0, 0);
+	int r = CTL_OK;
+	if (issue) {
+		_cleanup_result_ struct pg_result *res = NULL;
+		r = issue_numbers(ctl, issue, &res);
+	}
+	if (r == CTL_OK)
+		r = ask_lines(ctl, subscriber, issue, &lines);
+	if (r == CTL_OK && ctl->json)
+		return output_table(ctl, line_columns, json_incref(lines), "");
+	if (r == CTL_OK)
+		r = ask_subscriptions(ctl, subscriber, &subscriptions);
+	return r != CTL_OK ? r : show(ctl, who, subscriptions, lines);
+}
+
+static int run(struct ctl *ctl)
+{
+	struct why why;
+	struct address address;
+	_cleanup_params_ struct db_params p = {0};
+	_cleanup_result_ struct pg_result *who = NULL;
+	const char *text = ctl_value(ctl, "issue");
+	int64_t issue = 0;
+	int r = text ? issue_number(text, &issue) : CTL_OK;
+	if (r == CTL_OK && address_parse(str_of(ctl_arg(ctl, 0)), &address, &why) < 0)
+		return ctl_fail(CTL_USAGE, "%s: %s", ctl_arg(ctl, 0), why.text);
+	if (r != CTL_OK)
+		return r;
+	params_text(&p, address.norm);
+	r = ctl_query(ctl, sql_ctl_explain_who, &p, &who);
+	if (r != CTL_OK)
+		return r;
+	return db_rows(who) ? explain(ctl, who, issue) : unknown(ctl, &address);
+}
+
+static const struct ctl_option options[] = {
+    {"issue", "ISSUE", "of one issue only (default: the 20 newest of their lists)"},
+    {0},
+};
+
+static const struct ctl_verb verbs[] = {
+    {NULL, "ADDRESS", "Tell everything that happened to one reader.", run, 1, 1, options,
+     "An issue is for those who were its readers when it opened. Each time an edition opens one,\n"
+     "its gen rises; readers note the gen at which they came, and the issue the one at which it\n"
+     "opened.",
+     false},
+    {0},
+};
+
+const struct ctl_noun noun_explain = {"explain", "everything that happened to one reader", verbs};

@@ -1,0 +1,162 @@
+"""digestctl queue and explain: what waits, and what happened to one reader."""
+
+import pytest
+
+from newsroom import Newsroom
+
+
+@pytest.fixture
+def news(build, cluster, database, tmp_path):
+    made = Newsroom(build, cluster, database, str(tmp_path)).make(readers=8)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def busy(news):
+    """Reader 1 has it, 2 was refused, 3 is put off, 4 in doubt, 5 being sent to, 6 to 8 wait."""
+    news.engine()
+    news.issue = news.open()
+    n, readers = news.take(limit=4)
+    news.deliver(news.issue, n, [readers[0]], code=250, queue_id="4Xq")
+    news.deliver(news.issue, n, [readers[1]], outcome="refused", code=550, reason="550 no user")
+    news.put_off(news.issue, n, [readers[2]])
+    news.deliver(news.issue, n, [readers[3]], outcome="in_doubt", reason="in doubt: cut")
+    news.settle(n, delivered=1, refused=1, deferred=1, in_doubt=1)
+    news.take(limit=1)
+    return news
+
+
+# ---- queue -------------------------------------------------------------------------------------
+
+
+def test_an_empty_queue_says_so(news):
+    assert news.ctl("queue") == "nothing waits\n"
+    assert news.json("queue")["issues"] == []
+
+
+def test_queue_tells_what_waits_and_why(busy):
+    busy.article("More")
+    busy.json("issue", "test", "news/post", "a@two.example")
+    busy.ask("INSERT INTO lane (issue, zone, provider, not_before) VALUES"
+             " (%s, 'America/New_York', 'gmail', now() + interval '6 h')", busy.issue)
+    busy.ask("INSERT INTO relay_lane (relay, provider, open_until, reason, changed_at)"
+             " VALUES (%s, '', now() + interval '1 h', 'connection refused', now())", busy.relay)
+    queue = busy.json("queue")
+    [issue] = queue["issues"]
+    assert [issue[k] for k in ("issue", "ended_readers", "in_flight", "deferred", "why")] == [
+        busy.issue, 3, 1, 1, "being sent"]
+    assert [lane["provider"] for lane in queue["lanes"]] == ["gmail"]
+    assert [(w["host"], w["kind"], w["readers"]) for w in queue["windows"]] == [
+        ("mail1", "fresh", 1)]
+    assert [(d["provider"], d["cause"], d["readers"]) for d in queue["deferrals"]] == [
+        ("other", "mailbox full", 1)]
+    assert [(t["kind"], t["letters"]) for t in queue["letters"]] == [("test", 1)]
+    assert [(b["relay"], b["reason"]) for b in queue["breakers"]] == [
+        ("local", "connection refused")]
+    text = busy.ctl("queue")
+    for title in ("Issues:", "Lanes that aren't due yet:", "Taken by engines:", "Put off:",
+                  "Letters:", "Relays that rest after trouble:"):
+        assert title in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_queue_of_one_issue_leaves_the_rest_out(busy):
+    busy.article("More")
+    other = busy.open()
+    assert [i["issue"] for i in busy.json("queue", "--issue", other)["issues"]] == [other]
+    assert busy.json("queue", "--issue", other)["deferrals"] == []
+    busy.ctl("queue", "--issue", "1", status=3)
+
+
+@pytest.mark.parametrize("prepare, why", [
+    ("UPDATE issue SET state = 'paused'", "paused"),
+    ("UPDATE session SET dead = true", "no engine runs"),
+])
+def test_queue_names_what_holds_an_issue(busy, prepare, why):
+    busy.ask(prepare)
+    assert busy.json("queue")["issues"][0]["why"] == why
+
+
+# ---- explain -----------------------------------------------------------------------------------
+
+
+def story(news, reader, *words):
+    lines = news.json("explain", f"r{reader}@one.example", *words)
+    return [(line["kind"], line["text"]) for line in lines]
+
+
+@pytest.mark.parametrize("reader, kind, words", [
+    (1, "delivery", "delivered by local (window 1.1), code 250, queue id 4Xq"),
+    (2, "delivery", "refused for good by local (window 1.1), code 550: 550 no user"),
+    (3, "attempt", 'try 1 by local (window 1.1): mailbox full, "452 4.2.2 full"'),
+    (3, "deferral", "will be tried again, after 1 try: mailbox full"),
+    (4, "delivery", "in doubt: handed over, the answer was never seen, relay local"),
+    (5, "window", "taken by the engine on mail1 (window 1.2), not known yet"),
+    (6, "waiting", "waits for its turn (lane UTC, other)"),
+])
+def test_each_way_that_an_issue_may_go_is_told(busy, reader, kind, words):
+    lines = story(busy, reader)
+    assert lines[0] == ("subscription", "news/post: was imported (way file readers.csv), is active")
+    assert lines[1][0] == "issue" and "for them (theirs since gen 1" in lines[1][1]
+    assert any(k == kind and words in text for k, text in lines[2:]), lines
+    assert busy.ctl("explain", f"r{reader}@one.example").startswith(f"r{reader}@one.example, reader")
+
+
+def test_who_joined_later_is_told_why_they_have_no_issue(busy):
+    busy.reader("r9@one.example")
+    assert any("not for them: they became one of its readers after it had opened" in text
+               for _, text in story(busy, 9))
+    assert not any(kind == "waiting" for kind, _ in story(busy, 9))
+
+
+def test_who_left_before_their_turn_is_told_so(busy):
+    busy.ask("SELECT subscription_put(%s, 8, 'unsubscribe', NULL, 'unsubscribed', NULL, NULL,"
+             " '{\"way\": \"one-click\", \"from\": \"192.0.2.1\"}', now())", busy.list)
+    lines = story(busy, 8)
+    assert ("subscription", "news/post: left (from 192.0.2.1, way one-click), is unsubscribed") in lines
+    assert lines[-1][1].endswith("nothing was sent: not an active reader")
+
+
+def test_who_moved_between_lanes_waits_for_the_end(busy):
+    busy.ask("SELECT subscription_put(%s, 8, 'zone', NULL, NULL, 'Asia/Tokyo', NULL, NULL, now())",
+             busy.list)
+    lines = story(busy, 8)
+    assert any("they changed lanes since" in text for _, text in lines)
+    assert "waits for the end of the issue" in lines[-1][1]
+
+
+def test_a_cancelled_issue_never_reached_them(busy):
+    busy.ctl("issue", "cancel", busy.issue, "--yes")
+    assert story(busy, 6)[-1][1].endswith("nothing was sent: it was cancelled before their turn")
+    assert any("would have been tried again, but it is cancelled" in t for _, t in story(busy, 3))
+
+
+def test_letters_are_told_with_their_end(busy):
+    number = busy.one("SELECT letter_put('welcome', %s, 1, 'r1@one.example', NULL,"
+                      " interval '1 day', now())", busy.list)
+    assert ("letter", "the welcome letter of news waits for its turn") in story(busy, 1)
+    busy.ask("UPDATE letter SET outcome = 'delivered', ended_at = now(), relay = %s, code = 250,"
+             " queue_id = 'L1' WHERE id = %s", busy.relay, number)
+    assert ("letter", "the welcome letter of news was delivered by local, code 250, queue id L1"
+            ) in story(busy, 1)
+    assert not any(kind == "letter" for kind, _ in story(busy, 1, "--issue", str(busy.issue)))
+
+
+def test_an_address_is_found_as_its_owner_may_write_it(busy):
+    assert busy.json("explain", "R1@ONE.example") == busy.json("explain", "r1@one.example")
+
+
+def test_an_unknown_address_is_not_found(busy):
+    busy.ctl("explain", "nobody@one.example", status=3)
+    busy.ctl("explain", "nobody", status=2)
+    busy.ctl("explain", "r1@one.example", "--issue", "1", status=3)
+
+
+def test_an_erased_reader_is_known_as_suppressed_at_most(busy):
+    busy.ask("SELECT subscriber_suppress(7, 'complaint', now())")
+    assert "never to be mailed again (complaint)" in busy.ctl("explain", "r7@one.example")
+    busy.ask("DELETE FROM subscriber WHERE id = 7")
+    assert "isn't a reader" in busy.ctl("explain", "r7@one.example")
+    [line] = busy.json("explain", "r7@one.example")
+    assert (line["kind"], line["detail"]) == ("suppression", {"reason": "complaint"})
