@@ -179,8 +179,11 @@ void curl_loop_close(struct curl_loop *loop)
 	if (!loop)
 		return;
 	curl_multi_cleanup(loop->multi);
-	while (loop->watches)
-		watch_free(loop->watches);
+	for (struct watch *watch = loop->watches, *next; watch; watch = next) {
+		next = watch->next;
+		sd_event_source_disable_unref(watch->source);
+		free(watch);
+	}
 	sd_event_source_disable_unref(loop->timer);
 	sd_event_unref(loop->event);
 	free(loop);

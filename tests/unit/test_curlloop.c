@@ -83,14 +83,20 @@ static int listener(int backlog, int *ret_port)
 	return fd;
 }
 
+/* A transfer from such a listener; with a negative backlog nobody listens. */
+static void aim(struct transfer *t, int backlog)
+{
+	int port;
+	char url[64];
+	t->fd = listener(backlog, &port);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", port);
+	t->easy = easy_for(url);
+}
+
 static void a_refused_connection_is_told_to_the_owner(void **state)
 {
 	struct transfer *t = *state;
-	int port;
-	t->fd = listener(-1, &port);
-	char url[64];
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", port);
-	t->easy = easy_for(url);
+	aim(t, -1);
 	assert_int_equal(curl_loop_add(t->loop, t->easy, &t->job), 0);
 	assert_int_equal(sd_event_loop(t->event), 0);
 	assert_int_equal(t->calls, 1);
@@ -100,11 +106,7 @@ static void a_refused_connection_is_told_to_the_owner(void **state)
 static void a_time_out_comes_when_it_is_due(void **state)
 {
 	struct transfer *t = *state;
-	int port;
-	t->fd = listener(4, &port);
-	char url[64];
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", port);
-	t->easy = easy_for(url);
+	aim(t, 4);
 	curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, 60L);
 	usec_t start = clock_mono();
 	assert_int_equal(curl_loop_add(t->loop, t->easy, &t->job), 0);
@@ -133,11 +135,7 @@ static void a_done_callback_may_start_the_next_transfer(void **state)
 static void a_removed_transfer_is_never_reported(void **state)
 {
 	struct transfer *t = *state;
-	int port;
-	t->fd = listener(4, &port);
-	char url[64];
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", port);
-	t->easy = easy_for(url);
+	aim(t, 4);
 	curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, 30L);
 	assert_int_equal(curl_loop_add(t->loop, t->easy, &t->job), 0);
 	assert_int_equal(curl_loop_add(t->loop, t->easy, &t->job), -EINVAL);
@@ -151,11 +149,7 @@ static void a_removed_transfer_is_never_reported(void **state)
 static void closing_leaves_handles_to_their_owners(void **state)
 {
 	struct transfer *t = *state;
-	int port;
-	t->fd = listener(4, &port);
-	char url[64];
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", port);
-	t->easy = easy_for(url);
+	aim(t, 4);
 	assert_int_equal(curl_loop_add(t->loop, t->easy, &t->job), 0);
 	sd_event_run(t->event, 10 * USEC_PER_MSEC);
 	curl_loop_close(t->loop);
