@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
-#include "send/identity.h"
 #include "send/journal.h"
 
 static const char ENGINE[] = "11111111-2222-4333-8444-555555555555";
@@ -278,24 +277,6 @@ static void old_files_go_and_the_new_one_stays(void **state)
 	journal_close(j);
 }
 
-static void identity_stays_and_is_locked(void **state)
-{
-	struct dir *d = *state;
-	struct identity first, second;
-	struct why why;
-	assert_int_equal(identity_take(d->path, &first, &why), 0);
-	assert_int_equal(identity_take(d->path, &second, &why), -EBUSY);
-	char engine[UUID_TEXT], session[UUID_TEXT];
-	strcpy(engine, first.engine);
-	strcpy(session, first.session);
-	identity_release(&first);
-	assert_int_equal(identity_take(d->path, &second, &why), 0);
-	assert_string_equal(second.engine, engine);
-	assert_string_not_equal(second.session, session);
-	identity_release(&second);
-	assert_int_equal(identity_take("/proc/nowhere", &second, &why), -ENOENT);
-}
-
 int main(void)
 {
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
@@ -306,7 +287,6 @@ int main(void)
 	    IN_DIR(a_torn_tail_is_told_and_what_precedes_it_kept),
 	    IN_DIR(a_full_disk_stops_intents_and_never_replies),
 	    IN_DIR(old_files_go_and_the_new_one_stays),
-	    IN_DIR(identity_stays_and_is_locked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
