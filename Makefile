@@ -124,6 +124,7 @@ UNIT_LDFLAGS_test_units := -Wl,--wrap=free
 UNIT_LDFLAGS_test_template_alloc := $(WRAP_ALLOC)
 UNIT_LDFLAGS_test_message_alloc := $(WRAP_ALLOC)
 UNIT_LDFLAGS_test_window := $(WRAP_ALLOC)
+UNIT_LDFLAGS_test_rendering := $(WRAP_ALLOC)
 
 unit: $(UNIT_BIN) ## the unit tests (cmocka) of what is in O
 	@sh tests/unit/run.sh $(UNIT_BIN)

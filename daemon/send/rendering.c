@@ -21,8 +21,7 @@ enum {
 /* One compiled message, in an arena of its own. */
 struct compiled {
 	struct compiled *next;
-	uint32_t variant; /* of an issue */
-	char *letter;     /* "list/kind/lang/theme" of a letter */
+	char *name; /* all that it depends on: of a variant its topics and language */
 	struct arena arena;
 	struct message *message;
 	char *base_url;
@@ -62,7 +61,7 @@ static void compiled_free(struct compiled *c)
 	while (c) {
 		struct compiled *next = c->next;
 		arena_free(&c->arena);
-		free(c->letter);
+		free(c->name);
 		free(c->base_url);
 		free(c->return_path);
 		free(c);
@@ -101,6 +100,29 @@ void rendering_set_key(struct rendering *r, const struct token_key *key)
 bool rendering_has_key(const struct rendering *r)
 {
 	return r->key.id != 0;
+}
+
+static struct compiled *find_compiled(struct compiled *c, const char *name)
+{
+	while (c && strcmp(c->name, name) != 0)
+		c = c->next;
+	return c;
+}
+
+/*
+ * JSON text into *ret; -EINVAL with the reason: it is none; -ENOMEM. Where jansson finds no memory
+ * it often gives no reason at all.
+ */
+static int parse(struct str text, const char *what, json_t **ret, struct why *why)
+{
+	json_error_t error;
+	json_t *json = json_loadb(text.p, text.n, 0, &error);
+	if (!json && (!error.text[0] || json_error_code(&error) == json_error_out_of_memory))
+		return -ENOMEM;
+	if (!json)
+		return why_set(why, -EINVAL, "%s is no JSON: %s", what, error.text);
+	*ret = json;
+	return 0;
 }
 
 /* ---- issues ---------------------------------------------------------------------------------- */
@@ -147,14 +169,12 @@ int rendering_add_issue(struct rendering *r, const struct rendering_issue *about
 	struct issue *i = calloc(1, sizeof(*i));
 	if (!i)
 		return -ENOMEM;
-	json_error_t error;
 	i->about = *about;
-	i->content = json_loadb(content.p, content.n, 0, &error);
 	i->uid = strdup(about->uid);
 	i->about.uid = i->uid;
-	int e = !i->content ? why_set(why, -EINVAL, "its content is no JSON: %s", error.text)
-		: !i->uid   ? -ENOMEM
-			    : collect_topics(i);
+	int e = i->uid ? parse(content, "its content", &i->content, why) : -ENOMEM;
+	if (e == 0)
+		e = collect_topics(i);
 	if (e < 0) {
 		issue_free(i);
 		return e;
@@ -224,24 +244,41 @@ static const char **wanted_topics(const struct issue *i, const struct member *m,
 	return wanted;
 }
 
+/*
+ * The variant's number only marks records: two sets of topics may have the same. So a variant is
+ * found again by what it is, which stands in its name.
+ */
+static int name_variant(const struct digest_variant *variant, struct buf *name)
+{
+	buf_adds(name, variant->lang ? variant->lang : "");
+	for (size_t i = 0; i < variant->count; i++)
+		buf_printf(name, "/%zu:%s", strlen(variant->topics[i]), variant->topics[i]);
+	return name->err;
+}
+
 static int find_variant(struct issue *i, struct member *m, struct compiled **ret, struct why *why)
 {
 	struct digest_variant variant = {.lang = m->lang};
 	_cleanup_free_ const char **topics = wanted_topics(i, m, &variant.count);
+	_cleanup_buf_ struct buf name = {0};
 	if (!topics)
 		return -ENOMEM;
 	variant.topics = topics;
+	int e = name_variant(&variant, &name);
+	if (e < 0)
+		return e;
 	m->variant = digest_variant_id(&variant);
-	for (struct compiled *c = i->variants; c; c = c->next)
-		if (c->variant == m->variant) {
-			*ret = c;
-			return 0;
-		}
+	*ret = find_compiled(i->variants, buf_text(&name));
+	if (*ret)
+		return 0;
 	struct compiled *c = compiled_new(json_object_get(i->content, "list"));
 	if (!c)
 		return -ENOMEM;
-	c->variant = m->variant;
-	int e = digest_compile(&c->arena, i->content, &variant, &c->message, why);
+	e = digest_compile(&c->arena, i->content, &variant, &c->message, why);
+	if (e == 0) {
+		c->name = buf_steal(&name, NULL);
+		e = c->name ? 0 : -ENOMEM;
+	}
 	if (e < 0) {
 		compiled_free(c);
 		return e;
@@ -278,9 +315,40 @@ static int compile_letter(struct rendering *r, const struct member *m, json_t *l
 	return 0;
 }
 
+/* A test letter carries an issue's content as it would be. */
+static int compile_test(const struct member *m, json_t *list, json_t *content,
+			struct compiled **ret, struct why *why)
+{
+	struct digest_variant variant = {.lang = m->lang};
+	struct compiled *c = compiled_new(list);
+	int e = c ? digest_compile(&c->arena, content, &variant, &c->message, why) : -ENOMEM;
+	if (e < 0) {
+		compiled_free(c);
+		return e;
+	}
+	*ret = c;
+	return 0;
+}
+
+static int compile_any(struct rendering *r, const struct member *m, struct compiled **ret,
+		       struct why *why)
+{
+	json_t *list = NULL, *params = NULL;
+	int e = parse(str_of(m->content), "the letter's list", &list, why);
+	if (e == 0)
+		e = parse(str_of(m->params), "what the letter tells", &params, why);
+	json_t *content = json_object_get(params, "content");
+	if (e == 0)
+		e = content ? compile_test(m, list, content, ret, why)
+			    : compile_letter(r, m, list, params, ret, why);
+	json_decref(list);
+	json_decref(params);
+	return e;
+}
+
 /*
- * A test letter carries an issue's content as it would be; any other is found again by its list,
- * kind and language. One whose list was changed meanwhile is made anew: its content is in the name.
+ * A letter is found again by its kind, language and content. One whose list was changed meanwhile
+ * is made anew: the list is in the content.
  */
 static int find_letter(struct rendering *r, const struct member *m, struct compiled **ret,
 		       struct why *why)
@@ -289,33 +357,17 @@ static int find_letter(struct rendering *r, const struct member *m, struct compi
 	int e = buf_printf(&name, "%s/%s/%s/%s", m->letter_kind, m->lang, m->params, m->content);
 	if (e < 0)
 		return e;
-	for (struct compiled *c = r->letters; c; c = c->next)
-		if (strcmp(c->letter, buf_text(&name)) == 0) {
-			*ret = c;
-			return 0;
-		}
-	json_t *list = json_loads(m->content, 0, NULL), *params = json_loads(m->params, 0, NULL);
-	json_t *content = json_object_get(params, "content");
+	*ret = find_compiled(r->letters, buf_text(&name));
+	if (*ret)
+		return 0;
 	struct compiled *c = NULL;
-	if (!list || !params) {
-		e = why_set(why, -EINVAL, "the letter's content is no JSON");
-	} else if (content) {
-		struct digest_variant variant = {.lang = m->lang};
-		c = compiled_new(list);
-		e = c ? digest_compile(&c->arena, content, &variant, &c->message, why) : -ENOMEM;
-	} else {
-		e = compile_letter(r, m, list, params, &c, why);
-	}
-	json_decref(list);
-	json_decref(params);
-	if (e == 0) {
-		c->letter = buf_steal(&name, NULL);
-		if (!c->letter)
-			e = -ENOMEM;
-	}
-	if (e < 0) {
-		compiled_free(c);
+	e = compile_any(r, m, &c, why);
+	if (e < 0)
 		return e;
+	c->name = buf_steal(&name, NULL);
+	if (!c->name) {
+		compiled_free(c);
+		return -ENOMEM;
 	}
 	if (++r->letter_count > LETTERS) {
 		compiled_free(r->letters);
@@ -342,30 +394,27 @@ static int mint_url(const struct rendering *r, const struct compiled *c, const c
 }
 
 /* {"reader": {attributes, email, name}, "links": {...}} */
-static json_t *late_values(const struct member *m, const char *unsubscribe, const char *confirm)
+static int late_values(const struct member *m, const char *unsubscribe, const char *confirm,
+		       json_t **ret, struct why *why)
 {
-	json_t *reader = m->attrs ? json_loads(m->attrs, 0, NULL) : NULL;
-	if (!reader)
-		reader = json_object();
-	json_t *links = json_object();
-	int e = !reader || !links;
-	if (!e) {
-		e |= json_object_set_new(reader, "email", json_string(m->email));
-		e |= json_object_set_new(reader, "name", json_string(m->name));
-		if (m->subscriber)
-			e |= json_object_set_new(links, "unsubscribe", json_string(unsubscribe));
-		if (*confirm)
-			e |= json_object_set_new(links, "confirm", json_string(confirm));
-	}
-	json_t *late = e ? NULL : json_pack("{sO sO}", "reader", reader, "links", links);
-	json_decref(reader);
-	json_decref(links);
-	return late;
+	json_auto_t *reader = NULL;
+	int e =
+	    parse(m->attrs ? str_of(m->attrs) : STR("{}"), "the reader's attributes", &reader, why);
+	if (e < 0)
+		return e;
+	json_auto_t *links = json_object();
+	if (json_object_set_new(reader, "email", json_string(m->email)) < 0 ||
+	    json_object_set_new(reader, "name", json_string(m->name ? m->name : "")) < 0 ||
+	    json_object_set_new(links, "unsubscribe", json_string(unsubscribe)) < 0 ||
+	    (*confirm && json_object_set_new(links, "confirm", json_string(confirm)) < 0))
+		return -ENOMEM;
+	*ret = json_pack("{sO sO}", "reader", reader, "links", links);
+	return *ret ? 0 : -ENOMEM;
 }
 
 static int splice(struct rendering *r, const struct compiled *c, const struct window *w,
 		  const struct member *m, int32_t list, const struct address *address,
-		  struct rendered *out)
+		  struct rendered *out, struct why *why)
 {
 	char unsubscribe[URL], confirm[URL] = "", mailto[512];
 	struct token_claim claim = {TOKEN_UNSUBSCRIBE, list, m->subscriber, 0, 0};
@@ -373,7 +422,7 @@ static int splice(struct rendering *r, const struct compiled *c, const struct wi
 	if (e == 0 && m->letter_kind && strcmp(m->letter_kind, "confirm") == 0) {
 		claim.purpose = TOKEN_CONFIRM;
 		claim.gen = m->token_gen;
-		claim.expires = (int32_t)(m->expires_at / USEC_PER_SEC / 60) + 1;
+		claim.expires = token_expiry(m->expires_at, 0);
 		e = mint_url(r, c, "/c/", &claim, confirm);
 	}
 	if (e == 0)
@@ -383,9 +432,10 @@ static int splice(struct rendering *r, const struct compiled *c, const struct wi
 		return e;
 	snprintf(mailto, sizeof(mailto), "mailto:%s?subject=unsubscribe", out->from);
 
-	json_t *late = late_values(m, unsubscribe, confirm);
-	if (!late)
-		return -ENOMEM;
+	json_auto_t *late = NULL;
+	e = late_values(m, unsubscribe, confirm, &late, why);
+	if (e < 0)
+		return e;
 	const struct message_reader reader = {
 	    .address = str_of(address->wire),
 	    .name = str_of(m->name),
@@ -396,20 +446,18 @@ static int splice(struct rendering *r, const struct compiled *c, const struct wi
 	    .late = late,
 	};
 	buf_reset(&out->bytes);
-	e = message_splice(c->message, &reader, &out->bytes);
-	json_decref(late);
-	return e;
+	return message_splice(c->message, &reader, &out->bytes);
 }
 
 int rendering_mail(struct rendering *r, const struct window *w, struct member *m,
 		   struct rendered *out, struct why *why)
 {
 	struct address address;
-	if (address_parse(str_of(m->email), &address, why) < 0)
-		return -EBADMSG;
+	int e = address_parse(str_of(m->email), &address, why);
+	if (e < 0)
+		return e == -ENOMEM ? e : -EBADMSG;
 	struct compiled *c = NULL;
 	int32_t list = m->list;
-	int e;
 	if (w->kind == WINDOW_LETTER) {
 		e = find_letter(r, m, &c, why);
 	} else {
@@ -421,9 +469,10 @@ int rendering_mail(struct rendering *r, const struct window *w, struct member *m
 	}
 	if (e < 0)
 		return e;
-	e = splice(r, c, w, m, list, &address, out);
+	struct why reason = {""};
+	e = splice(r, c, w, m, list, &address, out, &reason);
 	if (e < 0)
-		return why_set(why, e, "%s", strerror(-e));
+		return why_set(why, e, "%s", reason.text[0] ? reason.text : strerror(-e));
 	snprintf(out->to, sizeof(out->to), "%s", address.wire);
 	out->utf8 = message_smtputf8(c->message) || address.needs_smtputf8;
 	return 0;
