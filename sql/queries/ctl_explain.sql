@@ -57,8 +57,9 @@ WITH chosen AS (
 			WHEN t.outcome IS NULL AND t.tries = 0 THEN 'waits for its turn'
 			WHEN t.outcome IS NULL THEN 'is tried again; so far: ' || coalesce(t.reason, '-')
 			WHEN t.outcome = 'in_doubt' THEN 'is in doubt' ELSE 'was ' || t.outcome END
-		|| CASE WHEN t.outcome IS NOT NULL THEN coalesce(' by ' || r.name, '') || coalesce(', code ' || t.code, '')
-			|| coalesce(', queue id ' || t.queue_id, '') || coalesce(': ' || t.reason, '') ELSE '' END,
+		|| CASE WHEN t.outcome IS NOT NULL THEN coalesce(' by ' || r.name, '')
+			|| coalesce(', "' || nullif(concat_ws(' ', t.code, t.enhanced, t.reason), '') || '"', '')
+			|| coalesce(', queue id ' || t.queue_id, '') ELSE '' END,
 		jsonb_build_object('letter', t.id, 'kind', t.kind, 'outcome', t.outcome, 'tries', t.tries, 'relay', r.name,
 			'code', t.code, 'queue_id', t.queue_id, 'reason', t.reason)
 	FROM letter t JOIN list l ON l.id = t.list LEFT JOIN relay r ON r.id = t.relay
@@ -82,7 +83,7 @@ WITH chosen AS (
 	UNION ALL
 	SELECT a.at, 6, a.attempt, 'attempt', a.issue, 'issue ' || a.issue || ': try ' || a.attempt
 		|| coalesce(' by ' || r.name, '') || ' (window ' || a.session || '.' || a.n || '): ' || a.cause
-		|| coalesce(', "' || a.reply || '"', ''),
+		|| coalesce(', "' || nullif(concat_ws(' ', a.code, a.enhanced, a.reply), '') || '"', ''),
 		jsonb_build_object('attempt', a.attempt, 'relay', r.name, 'session', a.session, 'window', a.n,
 			'code', a.code, 'enhanced', a.enhanced, 'cause', a.cause, 'reply', a.reply)
 	FROM chosen c JOIN attempt a ON a.issue = c.id AND a.subscriber = $1::bigint LEFT JOIN relay r ON r.id = a.relay
@@ -92,9 +93,12 @@ WITH chosen AS (
 			WHEN 'skipped' THEN 'not sent' WHEN 'expired' THEN 'given up, its time was over'
 			ELSE 'in doubt: handed over, the answer was never seen' END
 		|| coalesce(CASE d.outcome WHEN 'in_doubt' THEN ', relay ' ELSE ' by ' END || r.name, '') || CASE WHEN d.attempt > 1 THEN ' at try ' || d.attempt ELSE '' END
-		|| ' (window ' || d.session || '.' || d.n || ')' || coalesce(', code ' || d.code, '')
+		|| ' (window ' || d.session || '.' || d.n || ')'
+		|| coalesce(', "' || nullif(concat_ws(' ', d.code, d.enhanced,
+			CASE WHEN d.outcome = 'refused' THEN d.reason END), '') || '"', '')
 		|| coalesce(', queue id ' || d.queue_id, '')
-		|| coalesce(': ' || regexp_replace(d.reason, '^in doubt: ', ''), ''),
+		|| CASE WHEN d.outcome = 'refused' THEN ''
+			ELSE coalesce(': ' || regexp_replace(d.reason, '^in doubt: ', ''), '') END,
 		jsonb_build_object('outcome', d.outcome, 'attempt', d.attempt, 'relay', r.name, 'session', d.session,
 			'window', d.n, 'code', d.code, 'enhanced', d.enhanced, 'reason', d.reason, 'queue_id', d.queue_id,
 			'variant', d.variant, 'address_no', d.address_no)

@@ -123,7 +123,7 @@ SELECT zone, provider, cursor, not_before, eaten, taken_at FROM lane WHERE issue
 
 -- name: ctl_issue_deferrals
 SELECT provider, cause, count(*) AS readers, min(due_at) FILTER (WHERE session IS NULL) AS next_try,
-		max(tries) AS most_tries, (array_agg(reply ORDER BY first_at DESC) FILTER (WHERE reply IS NOT NULL))[1] AS reply
+		max(tries) AS most_tries, (array_agg(concat_ws(' ', code, enhanced, reply) ORDER BY first_at DESC) FILTER (WHERE reply IS NOT NULL))[1] AS reply
 	FROM deferral WHERE issue = $1::bigint GROUP BY provider, cause ORDER BY count(*) DESC, provider, cause
 
 -- name: ctl_issue_load

@@ -38,7 +38,7 @@ SELECT e.id AS engine, e.host, w.kind::text AS kind, w.issue, count(*) AS window
 -- name: ctl_queue_deferrals
 SELECT d.issue, d.provider, d.cause, count(*) AS readers, count(*) FILTER (WHERE d.session IS NOT NULL) AS held,
 		min(d.due_at) FILTER (WHERE d.session IS NULL) AS next_try,
-		(array_agg(d.reply ORDER BY d.due_at DESC) FILTER (WHERE d.reply IS NOT NULL))[1] AS reply
+		(array_agg(concat_ws(' ', d.code, d.enhanced, d.reply) ORDER BY d.due_at DESC) FILTER (WHERE d.reply IS NOT NULL))[1] AS reply
 	FROM issue i JOIN deferral d ON d.issue = i.id
 	WHERE i.ended_at IS NULL AND ($1::bigint IS NULL OR i.id = $1::bigint)
 	GROUP BY d.issue, d.provider, d.cause ORDER BY d.issue, count(*) DESC, d.provider, d.cause

@@ -102,7 +102,7 @@ class Newsroom:
                  "relay": self.relay, **more} for reader in readers]
         assert self.one("SELECT delivery_put(%s, now())", json.dumps(rows)) == 0
 
-    def put_off(self, issue, n, readers, cause="mailbox full", reply="452 4.2.2 full", due="1 h"):
+    def put_off(self, issue, n, readers, cause="mailbox full", reply="full", due="1 h"):
         for reader in readers:
             attempt = {"issue": issue, "subscriber": reader, "at": "now", "session": self.session,
                        "n": n, "attempt": 1, "relay": self.relay, "code": 452,

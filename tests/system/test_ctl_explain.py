@@ -19,7 +19,7 @@ def busy(news):
     news.issue = news.open()
     n, readers = news.take(limit=4)
     news.deliver(news.issue, n, [readers[0]], code=250, queue_id="4Xq")
-    news.deliver(news.issue, n, [readers[1]], outcome="refused", code=550, reason="550 no user")
+    news.deliver(news.issue, n, [readers[1]], outcome="refused", code=550, enhanced="5.1.1", reason="no user")
     news.put_off(news.issue, n, [readers[2]])
     news.deliver(news.issue, n, [readers[3]], outcome="in_doubt", reason="in doubt: cut")
     news.settle(n, delivered=1, refused=1, deferred=1, in_doubt=1)
@@ -87,8 +87,8 @@ def story(news, reader, *words):
 
 
 @pytest.mark.parametrize("reader, kind, words", [
-    (1, "delivery", "delivered by local (window 1.1), code 250, queue id 4Xq"),
-    (2, "delivery", "refused for good by local (window 1.1), code 550: 550 no user"),
+    (1, "delivery", 'delivered by local (window 1.1), "250", queue id 4Xq'),
+    (2, "delivery", 'refused for good by local (window 1.1), "550 5.1.1 no user"'),
     (3, "attempt", 'try 1 by local (window 1.1): mailbox full, "452 4.2.2 full"'),
     (3, "deferral", "will be tried again, after 1 try: mailbox full"),
     (4, "delivery", "in doubt: handed over, the answer was never seen, relay local"),
@@ -138,7 +138,7 @@ def test_letters_are_told_with_their_end(busy):
     assert ("letter", "the welcome letter of news waits for its turn") in story(busy, 1)
     busy.ask("UPDATE letter SET outcome = 'delivered', ended_at = now(), relay = %s, code = 250,"
              " queue_id = 'L1' WHERE id = %s", busy.relay, number)
-    assert ("letter", "the welcome letter of news was delivered by local, code 250, queue id L1"
+    assert ("letter", 'the welcome letter of news was delivered by local, "250", queue id L1'
             ) in story(busy, 1)
     assert not any(kind == "letter" for kind, _ in story(busy, 1, "--issue", str(busy.issue)))
 

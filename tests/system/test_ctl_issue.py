@@ -180,7 +180,7 @@ def test_show_tells_lanes_numbers_and_who_is_put_off(news):
     issue = news.open()
     n, readers = news.take()
     news.deliver(issue, n, readers[:3])
-    news.deliver(issue, n, readers[3:4], outcome="refused", code=550, reason="550 no such user")
+    news.deliver(issue, n, readers[3:4], outcome="refused", code=550, reason="no such user")
     news.put_off(issue, n, readers[4:])
     news.settle(n, delivered=3, refused=1, deferred=1)
     shown = news.json("issue", "show", issue)
