@@ -220,7 +220,8 @@ static size_t no_unescape(void *user, struct MHD_Connection *connection, char *t
 	return strlen(text);
 }
 
-static void on_log(void *user, const char *format, va_list args)
+static void __attribute__((format(printf, 2, 0)))
+on_log(void *user, const char *format, va_list args)
 {
 	(void)user;
 	_cleanup_buf_ struct buf text = {.limit = 512};
