@@ -189,7 +189,8 @@ static int open_rooms(struct engine *e, struct why *why)
 		r = poller_open(&poller, &e->poller, why);
 	if (r == 0)
 		r = db_listen(e->listen, "digestd", on_notify, e);
-	db_on_state(e->db, on_db_state, e);
+	if (r == 0)
+		db_on_state(e->db, on_db_state, e);
 	return r;
 }
 

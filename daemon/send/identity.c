@@ -98,9 +98,6 @@ int identity_take(const char *state_dir, struct identity *ret, struct why *why)
 	r = learn_machine(&id, why);
 	if (r < 0)
 		return r;
-	r = uuid_make(id.session);
-	if (r < 0)
-		return why_set(why, r, "no randomness for a uuid");
 	*ret = id;
 	ret->dir = dir;
 	ret->lock = lock;

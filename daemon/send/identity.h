@@ -14,9 +14,8 @@ struct identity {
 	int dir;  /* the state directory, open */
 	int lock; /* the locked file */
 	char engine[UUID_TEXT];
-	char session[UUID_TEXT]; /* a new one for each life */
-	char boot[UUID_TEXT];    /* random(4): another one means that the page cache is gone */
-	char machine[33];        /* machine-id(5) */
+	char boot[UUID_TEXT]; /* random(4): another one means that the page cache is gone */
+	char machine[33];     /* machine-id(5) */
 	char host[256];
 };
 

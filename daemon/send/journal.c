@@ -31,9 +31,13 @@ static void put_int(struct buf *b, uint64_t value, size_t bytes)
 		buf_addc(b, (char)(value >> (8 * i)));
 }
 
+/* What doesn't fit is cut off between characters: the text goes into the database one day. */
 static void put_text(struct buf *b, struct str s, size_t most)
 {
-	s = str_head(s, most);
+	size_t n = s.n < most ? s.n : most;
+	while (n && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+		n--;
+	s = str_head(s, n);
 	put_int(b, s.n, 2);
 	buf_addstr(b, s);
 }
@@ -190,8 +194,8 @@ int journal_settled(struct journal *j, int32_t session, int32_t window)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-int journal_open(int dir, const char *engine, const char *boot, struct journal **ret,
-		 struct why *why)
+int journal_open(int dir, const char *engine, const char *boot, int32_t session,
+		 struct journal **ret, struct why *why)
 {
 	_cleanup_free_ unsigned *numbers = NULL;
 	size_t count;
@@ -216,6 +220,8 @@ int journal_open(int dir, const char *engine, const char *boot, struct journal *
 	memcpy(head, JOURNAL_MAGIC, strlen(JOURNAL_MAGIC));
 	memcpy(head + 8, engine, strnlen(engine, 36));
 	memcpy(head + 48, boot, strnlen(boot, 36));
+	for (size_t i = 0; i < 4; i++)
+		head[HEAD_SESSION + i] = (char)((uint32_t)session >> (8 * i));
 	buf_add(&j->pending, head, sizeof(head));
 	r = journal_flush(j);
 	if (r < 0) {

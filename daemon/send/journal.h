@@ -57,9 +57,9 @@ struct journal_reply {
 
 enum { JOURNAL_TEXT = 480 };
 
-/* Begins a new file in the directory. *ret is ended by journal_close(). */
-int journal_open(int dir, const char *engine, const char *boot, struct journal **ret,
-		 struct why *why);
+/* Begins a new file in the directory for that session. *ret is ended by journal_close(). */
+int journal_open(int dir, const char *engine, const char *boot, int32_t session,
+		 struct journal **ret, struct why *why);
 void journal_close(struct journal *j);
 
 /*
@@ -96,18 +96,18 @@ struct journal_reader {
 	int (*settled)(void *user, int32_t session, int32_t window);
 };
 
-/* What the files are worth. */
+/* What the files are worth for windows of session `since` and later ones. */
 struct journal_state {
-	bool found;     /* there was a file */
-	bool same_boot; /* every file was written since this boot */
-	bool torn; /* a record was cut or its CRC is wrong: what followed in that file is lost */
+	bool found;     /* the file of that session is there */
+	bool same_boot; /* it and those after it were written since this boot */
+	bool torn;      /* a record in them was cut or its CRC is wrong: what followed it is lost */
 };
 
 /*
  * Reads the files that are there. A negative value of a callback ends it and is returned. Damage
  * is no error; *ret_state tells it.
  */
-int journal_replay(int dir, const char *engine, const char *boot,
+int journal_replay(int dir, const char *engine, const char *boot, int32_t since,
 		   const struct journal_reader *reader, struct journal_state *ret_state,
 		   struct why *why);
 

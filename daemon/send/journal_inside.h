@@ -7,7 +7,8 @@
 #include <stddef.h>
 
 enum {
-	HEAD = 96,
+	HEAD = 96, /* magic, engine at 8, boot at 48, session */
+	HEAD_SESSION = 84,
 	RECORD_HEAD = 8,
 	RECORD_MAX = 1024,       /* no record is longer; what claims to be is damage */
 	REPLY_ROOM = RECORD_MAX, /* kept free for each intent without a reply */

@@ -157,7 +157,8 @@ static int read_all(int dir, const char *name, struct buf *out)
 }
 
 static int replay_file(int dir, const char *name, const char *engine, const char *boot,
-		       const struct journal_reader *reader, struct journal_state *state)
+		       int32_t since, const struct journal_reader *reader,
+		       struct journal_state *state)
 {
 	_cleanup_buf_ struct buf bytes = {0};
 	int r = read_all(dir, name, &bytes);
@@ -169,6 +170,9 @@ static int replay_file(int dir, const char *name, const char *engine, const char
 		state->torn = true;
 		return 0;
 	}
+	struct cursor session = {(const unsigned char *)p + HEAD_SESSION, 4, false};
+	if ((int32_t)get_int(&session, 4) == since)
+		*state = (struct journal_state){.found = true, .same_boot = true};
 	if (strncmp(p + 48, boot, 36) != 0)
 		state->same_boot = false;
 
@@ -193,7 +197,7 @@ static int replay_file(int dir, const char *name, const char *engine, const char
 	return 0;
 }
 
-int journal_replay(int dir, const char *engine, const char *boot,
+int journal_replay(int dir, const char *engine, const char *boot, int32_t since,
 		   const struct journal_reader *reader, struct journal_state *ret_state,
 		   struct why *why)
 {
@@ -202,11 +206,11 @@ int journal_replay(int dir, const char *engine, const char *boot,
 	int r = journal_files(dir, &numbers, &count);
 	if (r < 0)
 		return why_set(why, r, "journal: %s", strerror(-r));
-	struct journal_state state = {.found = count > 0, .same_boot = true};
+	struct journal_state state = {.same_boot = true};
 	for (size_t i = 0; i < count; i++) {
 		char name[32];
 		journal_file_name(numbers[i], name);
-		r = replay_file(dir, name, engine, boot, reader, &state);
+		r = replay_file(dir, name, engine, boot, since, reader, &state);
 		if (r < 0)
 			return why_set(why, r, "%s: %s", name, strerror(-r));
 	}

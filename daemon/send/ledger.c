@@ -278,7 +278,8 @@ static int add_steps(struct db_tx *tx, struct batch *b, usec_t now)
 	if (r == 0)
 		r = add_rows(tx, b, &b->attempts, COPY_ATTEMPT, sql_attempt_put, now);
 	if (r == 0)
-		r = add_json_array(tx, sql_deferral_put, b->deferrals, false, now);
+		r = add_json_array(tx, b->careful ? sql_deferral_put_each : sql_deferral_put,
+				   b->deferrals, b->careful, now);
 	if (r == 0)
 		r = add_json_array(tx, sql_letters_settle, b->letters, true, now);
 	if (r == 0 && b->gone_count) {

@@ -9,7 +9,10 @@
 #include "queries.h"
 #include "send/outbox_inside.h"
 
-enum { KEYS_EVERY = 60, PRUNE_EVERY = 3600 }; /* seconds */
+enum {
+	KEYS_EVERY = 60,    /* seconds */
+	FIRST_WINDOW = 200, /* readers, before the pace is known */
+};
 
 /* ---- timers ---------------------------------------------------------------------------------- */
 
@@ -40,6 +43,11 @@ static int on_soon_timer(sd_event_source *timer, uint64_t at, void *user)
 	(void)timer;
 	(void)at;
 	struct outbox *o = user;
+	if (o->state == OUTBOX_WAITING) {
+		if (db_is_up(o->parts.db)) /* else its coming up wakes us */
+			outbox_enter(o, OUTBOX_BEGINNING);
+		return 0;
+	}
 	if (o->turning)
 		o->turn_again = true;
 	outbox_turn(o);
@@ -232,8 +240,10 @@ static int on_drain_timer(sd_event_source *timer, uint64_t at, void *user)
 int outbox_reload(struct outbox *o, const struct settings *settings, struct why *why)
 {
 	int r = outbox_wire_reload(o, settings, why);
-	if (r == 0)
+	if (r == 0) {
 		o->settings = settings;
+		rendering_set_templates(o->rendering, settings->templates_dir);
+	}
 	return r;
 }
 
@@ -271,9 +281,12 @@ int outbox_open(const struct outbox_parts *parts, struct outbox **ret, struct wh
 	o->settings = parts->settings;
 	o->event = sd_event_ref(curl_loop_event(parts->curl));
 	o->may_take = true;
-	o->window_size = 200;
+	size_t most = (size_t)o->settings->window.size;
+	o->window_size = most < FIRST_WINDOW ? most : FIRST_WINDOW;
 	o->pace_at = clock_mono();
-	int r = rendering_new(o->settings->templates_dir, &o->rendering);
+	int r = rendering_new(&o->rendering);
+	if (r == 0)
+		rendering_set_templates(o->rendering, o->settings->templates_dir);
 	if (r == 0)
 		r = add_timers(o);
 	if (r == 0)

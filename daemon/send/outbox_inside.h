@@ -41,6 +41,7 @@ struct outbox {
 	enum outbox_state state;
 
 	struct journal *journal;
+	usec_t journal_rests; /* clock_mono(): it can't be written, nothing starts before */
 	struct rendering *rendering;
 	struct relay_pool *relays;
 

@@ -177,7 +177,10 @@ static int settle(struct past *p, struct why *why)
 	    .user = p, .intent = on_intent, .reply = on_reply, .voided = on_void};
 	struct journal_state state;
 	const struct identity *id = o->parts.identity;
-	int r = journal_replay(id->dir, id->engine, id->boot, &reader, &state, why);
+	int32_t oldest = p->windows ? p->windows->session : 0;
+	for (const struct window *w = p->windows; w; w = w->next)
+		oldest = w->session < oldest ? w->session : oldest;
+	int r = journal_replay(id->dir, id->engine, id->boot, oldest, &reader, &state, why);
 	if (r < 0)
 		return r;
 	if (!p->windows)
@@ -215,7 +218,7 @@ static void begin_end(void *user, const struct db_end *end)
 	const struct identity *id = o->parts.identity;
 	int r = settle(p, &why);
 	if (r == 0 && !o->journal)
-		r = journal_open(id->dir, id->engine, id->boot, &o->journal, &why);
+		r = journal_open(id->dir, id->engine, id->boot, o->session, &o->journal, &why);
 	if (r < 0) {
 		log_error("%s", why.text[0] ? why.text : strerror(-r));
 		past_free(p);
@@ -236,12 +239,19 @@ void outbox_past_begin(struct outbox *o)
 	}
 	p->o = o;
 	const struct identity *id = o->parts.identity;
+	char session[UUID_TEXT]; /* a new one each time: an earlier try may have been committed */
+	int r = uuid_make(session);
+	if (r < 0) {
+		past_free(p);
+		outbox_end(o, r);
+		return;
+	}
 	struct db_tx *tx = db_tx_new(o->parts.db, "begin a session");
 	_cleanup_params_ struct db_params params = {0};
 	params_text(&params, id->engine);
 	params_text(&params, id->host);
 	params_text(&params, id->machine);
-	params_text(&params, id->session);
+	params_text(&params, session);
 	params_text(&params, id->boot);
 	params_text(&params, DIGESTD_VERSION);
 	params_usec(&params, clock_now());

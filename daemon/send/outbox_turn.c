@@ -60,9 +60,20 @@ static void drop_settled(struct outbox *o)
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
-/* A reader who may no longer be sent to: ends now, or is withdrawn from the wire. */
+/* A reader who may no longer be sent to: ends now, or is withdrawn from the wire. Of an issue that
+ * was paused those go back who wait; the few that are on the wire go on. */
 static void withdraw(struct window *w, struct member *m, const char *why_not)
 {
+	if (strcmp(why_not, "held") == 0) {
+		usec_t now = clock_now();
+		if (m->state == MEMBER_WAITING)
+			window_end(w, m,
+				   &(struct result){.ending = END_DEFERRED,
+						    .at = now,
+						    .reason = "issue paused",
+						    .due_at = now});
+		return;
+	}
 	const struct result result = {
 	    .ending = strcmp(why_not, "expired") == 0 ? END_EXPIRED : END_SKIPPED,
 	    .at = clock_now(),
@@ -330,8 +341,8 @@ static void turn_failed(struct outbox *o, const struct db_end *end)
 		  misfit && !o->careful ? " and is done again row by row" : "",
 		  end->error.message[0] ? end->error.message : strerror(-end->err),
 		  end->step ? end->step : end->name);
+	outbox_turn_soon(o, misfit && !o->careful ? 0 : USEC_PER_SEC);
 	o->careful = misfit;
-	outbox_turn_soon(o, misfit ? 0 : USEC_PER_SEC);
 }
 
 static void turn_done(struct outbox *o, bool unreplicated)
@@ -345,6 +356,8 @@ static void turn_done(struct outbox *o, bool unreplicated)
 	looked(o);
 	drop_settled(o);
 	if (o->taken) {
+		for (struct window *w = o->taken; w && o->state == OUTBOX_DRAINING; w = w->next)
+			outbox_return_waiting(o, w, "shut down", 0);
 		outbox_windows_add(o, o->taken);
 		o->taken = NULL;
 	}

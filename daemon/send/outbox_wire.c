@@ -12,6 +12,8 @@
 #include "send/reply.h"
 #include "send/retry.h"
 
+enum { JOURNAL_REST = 5 }; /* seconds before it is tried again after a full disk */
+
 /* ---- slots ----------------------------------------------------------------------------------- */
 
 static struct slot *slot_take(struct outbox *o)
@@ -133,6 +135,8 @@ static const struct smtp_mail *on_next(void *user, int32_t relay)
 	if (o->state != OUTBOX_RUNNING || !is_trusted(o))
 		return NULL;
 	usec_t now = clock_mono();
+	if (now < o->journal_rests)
+		return NULL;
 	struct window *w;
 	while ((w = choose_window(o, now))) {
 		struct slot *s = slot_take(o);
@@ -185,8 +189,10 @@ static int on_intent(void *user, const struct smtp_mail *mail)
 	};
 	int r = journal_intent(o->journal, &intent);
 	if (r < 0) {
-		log_error("the journal can't be written, nothing more is handed over: %s",
-			  strerror(-r));
+		if (o->journal_rests <= clock_mono())
+			log_error("the journal can't be written, nothing more is handed over: %s",
+				  strerror(-r));
+		o->journal_rests = clock_mono() + JOURNAL_REST * USEC_PER_SEC;
 		return r;
 	}
 	s->intent = true;
@@ -314,7 +320,7 @@ void outbox_doubt(struct outbox *o, struct window *w, struct member *m, int32_t 
 	bool resend = !hold && m->doubts == 0 && (!issue || issue->resend_doubt);
 	usec_t now = clock_now();
 	char reason[64];
-	snprintf(reason, sizeof(reason), "in doubt: %s", cause);
+	snprintf(reason, sizeof(reason), "in doubt%s: %s", hold ? ", held" : "", cause);
 	struct result result = {
 	    .ending = END_IN_DOUBT,
 	    .at = now,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "send/reply.h"
 
 /* ---- trouble and its end --------------------------------------------------------------------- */
@@ -192,7 +193,14 @@ static void on_closed(struct smtp *smtp, enum smtp_end why, const struct smtp_re
 	struct relay_session *s = session_of(smtp);
 	struct relay *r = s->relay;
 	char told[sizeof(r->trouble)];
-	snprintf(told, sizeof(told), "%s%s%s", smtp_end_name(why), text[0] ? ": " : "", text);
+	if (reply && reply->code)
+		snprintf(told, sizeof(told), "%s: %d %s%s%.200s", smtp_end_name(why), reply->code,
+			 reply->enhanced, reply->enhanced[0] ? " " : "", reply->text);
+	else
+		snprintf(told, sizeof(told), "%s%s%s", smtp_end_name(why), text[0] ? ": " : "",
+			 text);
+	while (!text_valid(str_of(told))) /* cut within a character */
+		told[strlen(told) - 1] = '\0';
 	log_debug("relay %s: a session ended: %s, %u messages", r->name, told, smtp_messages(smtp));
 	if (s->next)
 		s->next->prev_next = s->prev_next;

@@ -46,12 +46,11 @@ struct rendering {
 	size_t letter_count;
 };
 
-int rendering_new(const char *templates_dir, struct rendering **ret)
+int rendering_new(struct rendering **ret)
 {
 	struct rendering *r = calloc(1, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
-	r->templates_dir = templates_dir && *templates_dir ? templates_dir : NULL;
 	*ret = r;
 	return 0;
 }
@@ -78,6 +77,13 @@ static void issue_free(struct issue *i)
 	free(i);
 }
 
+static void drop_letters(struct rendering *r)
+{
+	compiled_free(r->letters);
+	r->letters = NULL;
+	r->letter_count = 0;
+}
+
 void rendering_free(struct rendering *r)
 {
 	if (!r)
@@ -87,9 +93,15 @@ void rendering_free(struct rendering *r)
 		issue_free(r->issues);
 		r->issues = next;
 	}
-	compiled_free(r->letters);
+	drop_letters(r);
 	explicit_bzero(&r->key, sizeof(r->key));
 	free(r);
+}
+
+void rendering_set_templates(struct rendering *r, const char *dir)
+{
+	r->templates_dir = *dir ? dir : NULL;
+	drop_letters(r);
 }
 
 void rendering_set_key(struct rendering *r, const struct token_key *key)
@@ -369,11 +381,9 @@ static int find_letter(struct rendering *r, const struct member *m, struct compi
 		compiled_free(c);
 		return -ENOMEM;
 	}
-	if (++r->letter_count > LETTERS) {
-		compiled_free(r->letters);
-		r->letters = NULL;
-		r->letter_count = 1;
-	}
+	if (r->letter_count >= LETTERS)
+		drop_letters(r);
+	r->letter_count++;
 	c->next = r->letters;
 	r->letters = c;
 	*ret = c;

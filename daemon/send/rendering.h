@@ -16,9 +16,12 @@
 
 struct rendering;
 
-/* `templates_dir` (for letters; may be NULL) must outlive it. *ret is freed by rendering_free(). */
-int rendering_new(const char *templates_dir, struct rendering **ret);
+/* *ret is freed by rendering_free(). */
+int rendering_new(struct rendering **ret);
 void rendering_free(struct rendering *r);
+
+/* Where letters' templates may lie ("": nowhere). It must live until another is set. */
+void rendering_set_templates(struct rendering *r, const char *dir);
 
 /* The key that links are signed with from now on. */
 void rendering_set_key(struct rendering *r, const struct token_key *key);

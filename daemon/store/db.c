@@ -273,6 +273,8 @@ int db_open(struct sd_event *event, const struct db_config *config, struct db **
 
 void db_free(struct db *db)
 {
+	if (!db)
+		return;
 	db->closing = true;
 	db_link_close(db);
 	struct db_tx *tx;

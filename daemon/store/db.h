@@ -72,7 +72,7 @@ int db_open(struct sd_event *event, const struct db_config *config, struct db **
 
 /*
  * Ends what is under way (DB_LOST or DB_UNKNOWN) and what is queued (DB_LOST), each with its
- * on_end, then closes. Not to be called from a callback of the same db.
+ * on_end, then closes. Not to be called from a callback of the same db. NULL is fine.
  */
 void db_free(struct db *db);
 

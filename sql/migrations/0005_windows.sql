@@ -284,6 +284,11 @@ BEGIN
 						WHERE d.issue = i.id AND d.subscriber = s.subscriber));
 		END IF;
 		CONTINUE WHEN EXISTS (SELECT 1 FROM deferral d WHERE d.issue = i.id);
+		-- A journal was lost, and an operator hasn't decided yet: afterwards it couldn't be sent again.
+		CONTINUE WHEN i.expires_at > p_now AND EXISTS (SELECT 1 FROM delivery d
+			WHERE d.issue = i.id AND d.outcome = 'in_doubt' AND d.reason LIKE 'in doubt, held:%'
+				AND d.reason NOT LIKE '%(settled: %' AND NOT EXISTS (SELECT 1 FROM attempt a
+					WHERE a.issue = d.issue AND a.subscriber = d.subscriber AND a.at > d.at));
 		UPDATE issue SET ended_at = p_now, state = CASE WHEN EXISTS (SELECT 1 FROM lane l
 			WHERE l.issue = i.id AND NOT l.eaten) THEN 'expired'::issue_state ELSE 'done' END WHERE id = i.id;
 		PERFORM pg_notify('digestd', 'ended ' || i.id);
@@ -365,6 +370,25 @@ LANGUAGE sql AS $$
 			enhanced = excluded.enhanced, cause = excluded.cause, reply = excluded.reply,
 			session = NULL, n = NULL
 $$;
+
+-- The same one by one, for when a row among them doesn't fit: that one becomes an anomaly.
+CREATE FUNCTION deferral_put_each(p_rows jsonb, p_now timestamptz) RETURNS int
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_row     jsonb;
+	v_strange int := 0;
+BEGIN
+	FOR v_row IN SELECT * FROM jsonb_array_elements(p_rows) LOOP
+		BEGIN
+			PERFORM deferral_put(jsonb_build_array(v_row));
+		EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+			v_strange := v_strange + 1;
+			INSERT INTO anomaly (at, kind, detail)
+				VALUES (p_now, 'deferral', jsonb_build_object('row', v_row, 'error', sqlerrm));
+		END;
+	END LOOP;
+	RETURN v_strange;
+END $$;
 
 -- Closes a window: its members go, its counts stay; deferrals that it still holds have found their
 -- end and go with it. Settling twice changes nothing. Returns whether it was open.

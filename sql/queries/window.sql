@@ -46,9 +46,10 @@ SELECT i.id, i.uid, i.content, l.doubt, l.id, i.expires_at
 UPDATE issue SET state = 'paused' WHERE id = $1::bigint AND state = 'open'
 
 -- name: issue_look
--- Who of these may no longer be sent to, and why.
-SELECT r.subscriber, r.why_not FROM issue_readers($1::bigint, $2::bigint[], $3::timestamptz) r
-	WHERE r.why_not IS NOT NULL
+-- Who of these may no longer be sent to, and why; 'held': not now, since the issue is paused.
+SELECT r.subscriber, coalesce(r.why_not, CASE WHEN i.state = 'cancelled' THEN 'cancelled' ELSE 'held' END)
+	FROM issue i CROSS JOIN issue_readers(i.id, $2::bigint[], $3::timestamptz) r
+	WHERE i.id = $1::bigint AND (r.why_not IS NOT NULL OR i.state IN ('cancelled', 'paused'))
 
 -- name: window_take_letters
 SELECT t.id, t.kind, t.list, t.subscriber, t.address, t.params, t.tries, t.doubts, t.expires_at,
@@ -90,6 +91,9 @@ SELECT attempt_put($1::jsonb, $2::timestamptz)
 
 -- name: deferral_put
 SELECT deferral_put($1::jsonb)
+
+-- name: deferral_put_each
+SELECT deferral_put_each($1::jsonb, $2::timestamptz)
 
 -- name: letters_settle
 SELECT letters_settle($1::jsonb, $2::timestamptz)

@@ -89,7 +89,7 @@ static struct seen replay(int dir)
 					      see_reply, see_void,  see_settled};
 	struct journal_state state;
 	struct why why;
-	must(journal_replay(dir, ENGINE, BOOT, &reader, &state, &why) == 0, "not read");
+	must(journal_replay(dir, ENGINE, BOOT, 1, &reader, &state, &why) == 0, "not read");
 	must(state.found, "the file wasn't found");
 	return seen;
 }
@@ -99,7 +99,7 @@ static size_t write_begin(int dir, int *ret_fd)
 {
 	struct journal *j;
 	struct why why;
-	must(journal_open(dir, ENGINE, BOOT, &j, &why) == 0, "can't be opened");
+	must(journal_open(dir, ENGINE, BOOT, 1, &j, &why) == 0, "can't be opened");
 	must(journal_issue(j, 42, "before") == 0 && journal_flush(j) == 0, "can't be written");
 	journal_close(j);
 	*ret_fd = openat(dir, "journal.1", O_RDWR | O_CLOEXEC);

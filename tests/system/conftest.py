@@ -4,6 +4,7 @@
 `cluster`   a PostgreSQL server for the whole run
 `database`  the name of a fresh database with the schema, for one test
 `empty_database`  one without anything
+`make`      makes an engine, a newsletter and an SMTP server that belong together
 """
 
 import itertools
@@ -16,7 +17,9 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+from engine import Engine, Newsletter  # noqa: E402
 from pg import Cluster  # noqa: E402
+from smtpd import Server  # noqa: E402
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TEMPLATE = "digestd_template"
@@ -68,3 +71,24 @@ def database(cluster, template):
 @pytest.fixture
 def empty_database(cluster):
     yield from fresh(cluster, "template0")
+
+
+@pytest.fixture
+def make(build, cluster, database):
+    """make(rules=..., readers=N) gives engine, newsletter and server; the server runs."""
+    things = []
+
+    def made(readers=0, rules=(), relays=None, server=None, engine=None, extra="", **columns):
+        smtpd = Server(rules=rules, **(server or {}))
+        smtpd.start()
+        things.append(smtpd.stop)
+        news = Newsletter(cluster, database, readers, **columns)
+        things.append(news.close)
+        running = Engine(build, cluster, database, relays or [{"port": smtpd.port}], extra,
+                         **(engine or {}))
+        things.append(running.remove)
+        return running, news, smtpd
+
+    yield made
+    for undo in reversed(things):
+        undo()

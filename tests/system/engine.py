@@ -5,10 +5,14 @@
     with engine:
         issue = news.open()
         engine.wait_for(lambda: news.state(issue) == "done")
+
+$DIGESTD_WRAPPER goes before each digestd: "valgrind -q --error-exitcode=99 --leak-check=full".
 """
 
+import collections
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -41,21 +45,32 @@ class Engine:
         self.log_path = os.path.join(self.home, "log")
         self.env = {**os.environ, **(env or {})}
         self.process = None
+        self.dsn = cluster.dsn("digestd_engine", database)
+        self.state = os.path.join(self.home, "state")
+        self.extra = extra
+        self.configure(relays, extra)
+
+    def configure(self, relays, extra=""):
+        """Writes the configuration; a SIGHUP makes a running engine read it again."""
         relays = [{"name": f"relay{n}", "host": "127.0.0.1", "tls": "none", "connections": 5,
                    "ehlo": "client.example", **relay} for n, relay in enumerate(relays)]
         with open(self.config, "w", encoding="utf-8") as config:
-            config.write(f"state_dir = {json.dumps(os.path.join(self.home, 'state'))};\n"
+            config.write(f"state_dir = {json.dumps(self.state)};\n"
                          f"log_level = \"debug\";\n"
-                         f"database = {{ engine = "
-                         f"{json.dumps(cluster.dsn('digestd_engine', database))}; }};\n"
+                         f"database = {{ engine = {json.dumps(self.dsn)}; }};\n"
                          f"relays = ( {', '.join(group_text(relay) for relay in relays)} );\n"
                          + (extra if "retry" in extra else FAST_RETRY + extra) + "\n")
 
     def start(self):
+        wrapper = shlex.split(os.environ.get("DIGESTD_WRAPPER", ""))
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([self.program, "--config", self.config], stderr=log,
-                                            env=self.env)
+            self.process = subprocess.Popen([*wrapper, self.program, "--config", self.config],
+                                            stderr=log, env=self.env)
         return self
+
+    def wait_end(self, seconds=30):
+        """Waits until it ends by itself; returns the exit status."""
+        return self.process.wait(timeout=seconds)
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
@@ -91,7 +106,11 @@ class Engine:
                 self.stop()
             else:
                 self.kill()
-        shutil.rmtree(self.home)
+
+    def remove(self):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
 class Newsletter:
@@ -172,3 +191,12 @@ class Newsletter:
 
     def close(self):
         self.db.close()
+
+
+def accepted(smtpd):
+    """How often each reader's mail was accepted."""
+    return collections.Counter(message["rcpt"][0] for message in smtpd.accepted)
+
+
+def each_once(smtpd, readers):
+    assert accepted(smtpd) == {f"reader{i}@a.example": 1 for i in range(1, readers + 1)}

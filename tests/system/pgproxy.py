@@ -4,7 +4,8 @@
         proxy.cut(b"COMMIT", answered=False)   # the server does it, the client never hears of it
 
 `before=True` cuts before the server gets the word; `reply` is said to the client in the server's
-place before the cut. Each cut happens once.
+place before the cut; `after` waits until that word went over the same connection. Each cut happens
+once.
 """
 
 import os
@@ -32,6 +33,7 @@ class Proxy:
         self.home = tempfile.mkdtemp(prefix="digestd-proxy-", dir="/tmp")
         self.word = None
         self.before = False
+        self.after = b""
         self.reply = b""
         self.silent = False  # takes connections, says nothing
         self.hits = 0
@@ -41,8 +43,9 @@ class Proxy:
     def dsn(self, role, database):
         return f"host={self.home} port=5432 user={role} dbname={database}"
 
-    def cut(self, word, before=False, reply=b""):
+    def cut(self, word, before=False, reply=b"", after=b""):
         self.before = before
+        self.after = after
         self.reply = reply
         self.word = word
 
@@ -78,6 +81,7 @@ class Proxy:
                     pass
                 return
             server.connect(self.target)
+            heard = b""
             while True:
                 ready, _, _ = select.select([client, server], [], [])
                 for end in ready:
@@ -89,7 +93,10 @@ class Proxy:
                         return
                     if end is server:
                         client.sendall(data)
-                    elif self.word and self.word in data:
+                        continue
+                    if self.word and self.after:
+                        heard += data
+                    if self.word and self.word in data and self.after in heard:
                         self._cut(client, server, data)
                         return
                     else:

@@ -1,43 +1,11 @@
 """The whole engine: windows from a real database, mails to a scripted SMTP server that keeps the
 truth, outcomes back. Nobody lost, nobody twice."""
 
-import collections
 import email
 import email.policy
 import time
 
-import pytest
-
-from engine import Engine, Newsletter
-from smtpd import Server
-
-
-@pytest.fixture
-def make(build, cluster, database):
-    """make(rules=..., readers=N) gives engine, newsletter and server; the server runs."""
-    things = []
-
-    def made(readers=0, rules=(), relays=None, extra="", server=None, **columns):
-        smtpd = Server(rules=rules, **(server or {}))
-        smtpd.start()
-        things.append(smtpd.stop)
-        news = Newsletter(cluster, database, readers, **columns)
-        things.append(news.close)
-        engine = Engine(build, cluster, database, relays or [{"port": smtpd.port}], extra)
-        return engine, news, smtpd
-
-    yield made
-    for undo in reversed(things):
-        undo()
-
-
-def accepted(smtpd):
-    """How often each reader's mail was accepted."""
-    return collections.Counter(message["rcpt"][0] for message in smtpd.accepted)
-
-
-def each_once(smtpd, readers):
-    assert accepted(smtpd) == {f"reader{i}@a.example": 1 for i in range(1, readers + 1)}
+from engine import accepted, each_once
 
 
 def test_each_reader_gets_one_mail(make):

@@ -7,11 +7,14 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
+#include "base/text.h"
 #include "send/journal.h"
 
 static const char ENGINE[] = "11111111-2222-4333-8444-555555555555";
 static const char BOOT[] = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 static const char OTHER_BOOT[] = "ffffffff-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+
+enum { SESSION = 7 };
 
 struct dir {
 	char path[64];
@@ -79,7 +82,7 @@ static struct journal_state replay(struct dir *d, const char *boot, struct told 
 	const struct journal_reader reader = {told,       told_issue, told_intent,
 					      told_reply, told_void,  told_settled};
 	struct journal_state state;
-	assert_int_equal(journal_replay(d->fd, ENGINE, boot, &reader, &state, NULL), 0);
+	assert_int_equal(journal_replay(d->fd, ENGINE, boot, SESSION, &reader, &state, NULL), 0);
 	return state;
 }
 
@@ -102,12 +105,17 @@ static struct journal_reply reply_of(int64_t subscriber)
 				      .text = STR("Ok")};
 }
 
-static struct journal *open_journal(struct dir *d)
+static struct journal *open_journal_of(struct dir *d, const char *boot, int32_t session)
 {
 	struct journal *j;
 	struct why why;
-	assert_int_equal(journal_open(d->fd, ENGINE, BOOT, &j, &why), 0);
+	assert_int_equal(journal_open(d->fd, ENGINE, boot, session, &j, &why), 0);
 	return j;
+}
+
+static struct journal *open_journal(struct dir *d)
+{
+	return open_journal_of(d, BOOT, SESSION);
 }
 
 static void everything_is_read_back(void **state)
@@ -164,6 +172,42 @@ static void another_boot_and_a_missing_file_are_told(void **state)
 	journal_close(open_journal(d));
 	s = replay(d, OTHER_BOOT, &told);
 	assert_true(s.found && !s.same_boot && !s.torn);
+}
+
+/* A file from before a reboot, or a torn one, says nothing against windows that are younger. */
+static void only_files_from_the_oldest_open_window_on_count(void **state)
+{
+	struct dir *d = *state;
+	struct told told = {0};
+	journal_close(open_journal_of(d, OTHER_BOOT, SESSION - 1));
+	journal_close(open_journal_of(d, BOOT, SESSION));
+	struct journal_state s = replay(d, BOOT, &told);
+	assert_true(s.found && s.same_boot && !s.torn);
+	journal_close(open_journal_of(d, OTHER_BOOT, SESSION + 1));
+	s = replay(d, BOOT, &told);
+	assert_true(s.found && !s.same_boot && !s.torn);
+	unlinkat(d->fd, "journal.2", 0);
+	s = replay(d, BOOT, &told);
+	assert_false(s.found);
+}
+
+static void a_long_text_is_cut_between_characters(void **state)
+{
+	struct dir *d = *state;
+	struct journal *j = open_journal(d);
+	for (int lead = 0; lead < 4; lead++) {
+		char text[3 * JOURNAL_TEXT] = "abcd";
+		for (int at = lead; at < 2 * JOURNAL_TEXT; at += 3)
+			memcpy(text + at, "\xe2\x82\xac", 4);
+		struct journal_reply reply = reply_of(1);
+		reply.text = str_of(text);
+		assert_int_equal(journal_reply(j, &reply), 0);
+	}
+	journal_close(j);
+	struct told told = {0};
+	replay(d, BOOT, &told);
+	assert_true(told.text.len > 1000 && text_valid(buf_str(&told.text)));
+	buf_free(&told.text);
 }
 
 /* Cut at each length, and each byte changed: never a wrong record, never a crash. */
@@ -284,6 +328,8 @@ int main(void)
 	    IN_DIR(everything_is_read_back),
 	    IN_DIR(an_intent_is_in_the_file_at_once_a_reply_by_the_next_flush),
 	    IN_DIR(another_boot_and_a_missing_file_are_told),
+	    IN_DIR(only_files_from_the_oldest_open_window_on_count),
+	    IN_DIR(a_long_text_is_cut_between_characters),
 	    IN_DIR(a_torn_tail_is_told_and_what_precedes_it_kept),
 	    IN_DIR(a_full_disk_stops_intents_and_never_replies),
 	    IN_DIR(old_files_go_and_the_new_one_stays),

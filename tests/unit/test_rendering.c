@@ -35,7 +35,7 @@ static int set_up(void **state)
 {
 	struct given *g = calloc(1, sizeof(*g));
 	assert_non_null(g);
-	assert_int_equal(rendering_new("", &g->r), 0);
+	assert_int_equal(rendering_new(&g->r), 0);
 	assert_false(rendering_has_key(g->r));
 	rendering_set_key(g->r, &key);
 	assert_true(rendering_has_key(g->r));
@@ -503,7 +503,7 @@ static int run(void *ctx)
 	struct why why = {""};
 	struct member m = s->member;
 	struct window w = {.issue = ISSUE, .kind = s->letter ? WINDOW_LETTER : WINDOW_FRESH};
-	int e = rendering_new(NULL, &r);
+	int e = rendering_new(&r);
 	if (e == 0) {
 		rendering_set_key(r, &key);
 		if (!s->letter)
