@@ -1,10 +1,7 @@
 /* explain: everything that happened to one reader, told as a story. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
-#include "base/text.h"
 #include "ctl/issue.h"
 #include "ctl/nouns.h"
 #include "ctl/output.h"
@@ -34,35 +31,6 @@ static const struct output_column subscription_columns[] = {
 /* ---- for people -------------------------------------------------------------------------------
  */
 
-/* Columns for text; 0: somebody reads it by program, so a line stays a line. */
-static unsigned text_columns(void)
-{
-	struct winsize size;
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < DATE_COLUMNS + 20)
-		return 0;
-	return size.ws_col - DATE_COLUMNS;
-}
-
-/* The part of a text that fits, ended at a blank where there is one. */
-static struct str line_head(struct str text, unsigned columns)
-{
-	struct str head = text_head(text, columns);
-	if (head.n == text.n)
-		return head;
-	const char *blank = memrchr(head.p, ' ', head.n);
-	return blank && blank > head.p ? str_head(head, (size_t)(blank - head.p)) : head;
-}
-
-static void print_text(struct str text)
-{
-	unsigned columns = text_columns();
-	for (bool first = true; text.n; first = false) {
-		struct str head = columns ? line_head(text, columns) : text;
-		printf("%*s%.*s\n", first ? 0 : DATE_COLUMNS, "", (int)head.n, head.p);
-		text = str_trim(str_from(text, head.n));
-	}
-}
-
 static int print_line(const json_t *line)
 {
 	_cleanup_buf_ struct buf date = {0}, text = {0};
@@ -71,7 +39,7 @@ static int print_line(const json_t *line)
 	if (date.err || text.err)
 		return ctl_no_memory();
 	printf("%-*s", DATE_COLUMNS, buf_text(&date));
-	print_text(buf_str(&text));
+	output_wrapped(DATE_COLUMNS, buf_str(&text));
 	return CTL_OK;
 }
 

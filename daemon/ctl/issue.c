@@ -1,10 +1,13 @@
 /* issue: the digests themselves. Its larger verbs are in files of their own, issue_VERB.c. */
 #include "ctl/issue.h"
 
+#include "base/text.h"
 #include "ctl/find.h"
 #include "ctl/nouns.h"
 #include "ctl/output.h"
 #include "queries.h"
+
+enum { SUBJECT_SHORT = 40 };
 
 /* ---- ls ---------------------------------------------------------------------------------------
  */
@@ -16,7 +19,7 @@ static const struct output_column ls_columns[] = {
     {"delivered", "DELIVERED", OUTPUT_INT, NULL},
     {"refused", "REFUSED", OUTPUT_INT, NULL},
     {"deferred", "PUT OFF", OUTPUT_INT, NULL},
-    {"subject", "SUBJECT", OUTPUT_TEXT, NULL},
+    {"subject", "SUBJECT", OUTPUT_TEXT, "subject_short"},
     {"occurrence", NULL, OUTPUT_TEXT, NULL},
     {"opened_at", NULL, OUTPUT_TIME, NULL},
     {"ended_at", NULL, OUTPUT_TIME, NULL},
@@ -24,6 +27,16 @@ static const struct output_column ls_columns[] = {
     {"in_doubt", NULL, OUTPUT_INT, NULL},
     {0},
 };
+
+/* A long one would break the table's lines. */
+static int set_subject(json_t *object, const char *subject)
+{
+	_cleanup_buf_ struct buf excerpt = {0};
+	text_excerpt(str_of(subject), SUBJECT_SHORT, &excerpt);
+	return excerpt.err || json_object_set_new(object, "subject", json_string(subject)) < 0 ||
+	       json_object_set_new(object, "subject_short",
+				   json_stringn(buf_text(&excerpt), excerpt.len)) < 0;
+}
 
 /* Subjects as readers see them. */
 static int set_subjects(struct ctl *ctl, const struct pg_result *res, json_t *rows)
@@ -34,9 +47,10 @@ static int set_subjects(struct ctl *ctl, const struct pg_result *res, json_t *ro
 		json_t *object = json_array_get(rows, (size_t)row);
 		const char *subject = issue_subject(
 		    ctl, json_string_value(json_object_get(object, "subject")), words);
-		if (!words || !subject ||
-		    json_object_set_new(object, "subject", json_string(subject)) < 0)
+		if (!words || !subject || set_subject(object, subject) != 0)
 			return ctl_no_memory();
+		if (ctl->json)
+			json_object_del(object, "subject_short");
 	}
 	return CTL_OK;
 }

@@ -171,7 +171,8 @@ static void show_text(const char *title, const char *format, ...)
 	buf_vprintf(&words, format, args);
 	va_end(args);
 	output_safe(buf_str(&words), &line);
-	printf("%-10s %s\n", title, buf_text(&line));
+	printf("%-10s ", title);
+	output_wrapped(11, buf_str(&line));
 }
 
 static const char *text_of(const json_t *object, const char *key)

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/text.h"
 
@@ -285,6 +287,35 @@ int output_record(const struct ctl *ctl, const struct output_column *columns, js
 	}
 	json_decref(object);
 	return CTL_OK;
+}
+
+/* Columns for text; 0: somebody reads it by program, so a line stays a line. */
+static unsigned text_columns(unsigned indent)
+{
+	struct winsize size;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < indent + 20)
+		return 0;
+	return size.ws_col - indent;
+}
+
+/* The part of a text that fits, ended at a blank where there is one. */
+static struct str line_head(struct str text, unsigned columns)
+{
+	struct str head = text_head(text, columns);
+	if (head.n == text.n)
+		return head;
+	const char *blank = memrchr(head.p, ' ', head.n);
+	return blank && blank > head.p ? str_head(head, (size_t)(blank - head.p)) : head;
+}
+
+void output_wrapped(unsigned indent, struct str text)
+{
+	unsigned columns = text_columns(indent);
+	for (bool first = true; text.n; first = false) {
+		struct str head = columns ? line_head(text, columns) : text;
+		printf("%*s%.*s\n", first ? 0 : (int)indent, "", (int)head.n, head.p);
+		text = str_trim(str_from(text, head.n));
+	}
 }
 
 int output_done(const struct ctl *ctl, json_t *object, const char *format, ...)

@@ -57,5 +57,11 @@ int output_done(const struct ctl *ctl, json_t *object, const char *format, ...)
 /* One value as people read it, appended. */
 void output_value(const json_t *value, enum output_kind kind, struct buf *out);
 
+/*
+ * Prints text from column `indent` on, where the cursor is: on a terminal broken at blanks, its
+ * next lines indented too; else as one line.
+ */
+void output_wrapped(unsigned indent, struct str text);
+
 /* Text for a terminal: control characters as \xNN, on one line. */
 int output_safe(struct str text, struct buf *out);

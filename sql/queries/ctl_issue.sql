@@ -96,7 +96,7 @@ SELECT i.id AS issue, i.state::text AS state, i.opened_at, i.ended_at, i.expires
 -- name: ctl_issue_ls
 -- All live ones and the 20 newest; $2: all. Subject and what it is made of: it's a template.
 SELECT i.id AS issue, l.name || '/' || e.name AS edition, i.occurrence, i.state::text AS state, i.subject,
-		jsonb_build_object('list', jsonb_build_object('name', l.name, 'title', l.title),
+		'' AS subject_short, jsonb_build_object('list', jsonb_build_object('name', l.name, 'title', l.title),
 			'edition', i.content -> 'edition', 'issue', i.content -> 'issue',
 			'lead', (i.content #> '{articles,0}') - ARRAY['body_html', 'body_text']) AS words,
 		i.opened_at, i.ended_at, w.*,

@@ -7,7 +7,7 @@ import pytest
 
 from engine import Engine
 from newsroom import Newsroom
-from smtpd import Server
+from smtpd import Rule, Server
 
 RULES = [
     {"stage": "rcpt", "match": "^r3@", "times": 1, "reply": "451 4.7.1 Come back later"},
@@ -65,3 +65,22 @@ def test_a_test_mail_is_what_the_issue_would_be(running):
     assert mail["Subject"] == "Try: Story 2"
     assert "Story 1" in mail.get_body(("plain",)).get_content()
     assert room.one("SELECT count(*) FROM issue") == 0
+
+
+def test_a_doubt_that_an_operator_resends_becomes_known(running):
+    room, smtpd = running
+    room.ask("UPDATE list SET doubt = 'skip'")
+    held = Rule({"stage": "rcpt", "match": "^r6@", "reply": "451 4.7.1 Not yet"})
+    smtpd.rules += [held, Rule({"stage": "dot", "match": "^r5@", "times": 1, "cut": "before",
+                                "keep": False})]
+    issue = room.open()
+    room.running.wait_for(lambda: room.json("issue", "show", issue)["in_doubt"] == 1)
+    assert room.json("issue", "settle", issue, "--doubt", "resend", "--yes")["settled"] == 1
+    room.running.wait_for(lambda: room.one(
+        "SELECT outcome FROM delivery d JOIN subscriber p ON p.id = d.subscriber"
+        " WHERE p.email = 'r5@one.example'") == "delivered")
+    smtpd.rules.remove(held)
+    room.running.wait_for(lambda: room.json("issue", "show", issue)["state"] == "done")
+    shown = room.json("issue", "show", issue)
+    assert [shown[k] for k in ("delivered", "refused", "in_doubt", "skipped")] == [19, 1, 0, 0]
+    assert recipients(smtpd).count("r5@one.example") == 1
