@@ -162,6 +162,20 @@ system: all $(DRIVER_BIN) ## the system tests (pytest) against the programs in O
 check: deps-test ## everything that must hold: builds, unit and system tests, with sanitizers too
 	@sh tests/check.sh
 
+# What takes hours.
+check-long: deps-test ## what takes hours: fuzzing by millions
+	+@$(MAKE) fuzz RUNS=$(if $(filter command line,$(origin RUNS)),$(RUNS),5000000)
+
+lint: ## look for mistakes without running anything: C, SQL, shell, Python, man pages
+	@sh tests/deps.sh build test lint
+	+@$(MAKE) --no-print-directory all $(O)/system/store_driver >/dev/null
+	@O="$(O)" DIGESTD_BUILD="$(O)" LINT_FLAGS="-std=gnu17 -D_GNU_SOURCE -Idaemon -I$(O)/gen \
+		$(PKG_CFLAGS)" sh tests/lint/run.sh
+
+fmt: ## put all C in form
+	@sh tests/deps.sh lint
+	find daemon tests -name '*.[ch]' -not -path '*/seeds/*' -exec clang-format -i {} +
+
 # ---- installation ----------------------------------------------------------------------------
 
 # systemd and man look below /usr/local too. A configuration that is there already stays as it is.

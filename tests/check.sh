@@ -6,6 +6,8 @@ jobs=$(nproc)
 
 step() { printf '\n== %s\n' "$1"; }
 
+step "rooms"
+sh tests/lint/rooms.sh
 step "build, gcc, no warnings"
 make -j"$jobs" WERROR=1 O=build all
 step "build, clang, no warnings"

@@ -9,7 +9,7 @@ build="gcc make pkg-config libc6-dev libcurl4-openssl-dev libpq-dev libconfig-de
 test="libcmocka-dev python3-pytest python3-psycopg2 python3-cryptography pgbouncer
 	postgresql-15-plpgsql-check clang
 	systemd openssl curl procps"
-lint="clang clang-format clang-tidy cppcheck shellcheck mandoc valgrind"
+lint="clang clang-format pyflakes3 clang-tidy cppcheck shellcheck mandoc valgrind"
 
 wanted=
 for group; do

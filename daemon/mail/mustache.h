@@ -67,7 +67,7 @@ int mustache_compile(struct arena *arena, struct str text, const char *name,
  * Appends the rendering to out, or nothing. -EOVERFLOW: longer than out->limit; -ELOOP: nested too
  * deep (a partial that includes itself for ever); -E2BIG: too many steps; -ENOMEM.
  */
-int mustache_render(const struct mustache *m, json_t *data, enum mustache_escape escape,
+int mustache_render(const struct mustache *set, json_t *data, enum mustache_escape escape,
 		    struct buf *out, struct why *why);
 
 enum piece_kind {
@@ -97,7 +97,7 @@ struct piece {
  * need the template or the data any more. A late section is always gone into, so a partial must not
  * include itself within one. Errors as for mustache_render().
  */
-int mustache_reduce(const struct mustache *m, json_t *data, enum mustache_escape escape,
+int mustache_reduce(const struct mustache *set, json_t *data, enum mustache_escape escape,
 		    const char *const late[], size_t limit, struct arena *arena, struct piece **ret,
 		    struct why *why);
 
@@ -141,7 +141,7 @@ struct mustache_use {
  * Calls use() for each tag, in the order of the text; each partial is gone through once, where it
  * is first included. A negative value ends it and is returned. -ELOOP as in rendering.
  */
-int mustache_walk(const struct mustache *m, int (*use)(void *ctx, const struct mustache_use *),
+int mustache_walk(const struct mustache *set, int (*use)(void *ctx, const struct mustache_use *),
 		  void *ctx);
 
 /* Appends a value as a tag would: its text, escaped. */

@@ -37,7 +37,7 @@ struct rendering_issue {
 };
 
 /* Takes in an issue's content (JSON). -EINVAL with the reason: it isn't one. -ENOMEM. */
-int rendering_add_issue(struct rendering *r, const struct rendering_issue *issue,
+int rendering_add_issue(struct rendering *r, const struct rendering_issue *about,
 			struct str content, struct why *why);
 const struct rendering_issue *rendering_find_issue(const struct rendering *r, int64_t issue);
 void rendering_drop_issue(struct rendering *r, int64_t issue);

@@ -140,4 +140,4 @@ bool smtp_connecting(const struct smtp *s);   /* not logged in yet */
 bool smtp_secure(const struct smtp *s);       /* TLS is on */
 unsigned smtp_messages(const struct smtp *s); /* bodies begun on this connection */
 const struct smtp_features *smtp_features(const struct smtp *s);
-const char *smtp_end_name(enum smtp_end end); /* "orderly", "TLS", "cut" ... */
+const char *smtp_end_name(enum smtp_end why); /* "orderly", "TLS", "cut" ... */

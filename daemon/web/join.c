@@ -204,7 +204,7 @@ static void join_end(struct visit *v)
 		visit_message(v, 200, "joined", NULL); /* a robot is told what all are told */
 	else if (j->email_wrong || j->edition_wrong)
 		show_list(v, j, 422);
-	else if (strcmp(v->word, "limited") == 0)
+	else if (v->word && strcmp(v->word, "limited") == 0)
 		limited(v);
 	else
 		visit_message(v, 200, "joined", NULL);
