@@ -65,6 +65,8 @@ static void show_program(FILE *out)
 
 void help_show(FILE *out, const struct ctl_noun *noun, const struct ctl_verb *verb)
 {
+	if (noun && !verb && !noun->verbs[0].name && !noun->verbs[1].run)
+		verb = &noun->verbs[0]; /* all that there is */
 	if (verb)
 		show_verb(out, noun, verb);
 	else if (noun)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/text.h"
 #include "ctl/csv.h"
 #include "ctl/output.h"
 
@@ -40,14 +41,15 @@ static int write_row(FILE *file, int64_t line, struct str email, const char *rea
 int rejects_add(struct rejects *r, int64_t line, struct str email, enum reject_reason reason,
 		const char *detail)
 {
-	int err = 0;
-	if (r->file && r->total == 0)
+	_cleanup_buf_ struct buf shown = {0}; /* it may be anything, and goes into JSON */
+	int err = text_line(str_head(email, 200), &shown);
+	if (err == 0 && r->file && r->total == 0)
 		err = fputs("line,email,reason,detail\n", r->file) < 0 ? -EIO : 0;
 	if (err == 0 && r->file)
-		err = write_row(r->file, line, email, words[reason], detail);
+		err = write_row(r->file, line, buf_str(&shown), words[reason], detail);
 	if (err == 0 && r->total < REJECTS_SHOWN) {
 		struct reject *kept = &r->first[r->total];
-		*kept = (struct reject){line, arena_copy(&r->arena, str_head(email, 200)), reason,
+		*kept = (struct reject){line, arena_copy(&r->arena, buf_str(&shown)), reason,
 					arena_strdup(&r->arena, detail ? detail : "")};
 		if (!kept->email || !kept->detail)
 			return -ENOMEM;
