@@ -412,3 +412,9 @@ def test_real_articles_keep_their_script(hand):
     assert len(rows) == len(files) and {row["result"] for row in rows} == {"added"}
     urdu = [a for a in hand.json("article", "ls") if a["lang"] == "ur"]
     assert urdu and all(re.search("[\u0600-\u06ff]", a["title"]) for a in urdu)
+
+
+def test_the_manual_tells_of_every_verb(ctl):
+    text = (ROOT / "daemon" / "digestctl.1").read_text()
+    for words in verbs(ctl):
+        assert re.search(rf"^\.It Ic {' '.join(words)}\b", text, re.M), words
