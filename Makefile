@@ -58,7 +58,7 @@ PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CF
 PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
 
 .DEFAULT_GOAL := all
-.PHONY: help all deps deps-test demo demo-clean lab lab-stop check unit system check-long fuzz \
+.PHONY: help all deps deps-test demo demo-clean lab lab-stop lab-clean check unit system check-long fuzz \
         lint fmt install clean
 
 help: ## this list
@@ -163,8 +163,9 @@ check: deps-test ## everything that must hold: builds, unit and system tests, wi
 	@sh tests/check.sh
 
 # What takes hours.
-check-long: deps-test ## what takes hours: fuzzing by millions
+check-long: deps-test ## what takes hours: fuzzing by millions, a big demo
 	+@$(MAKE) fuzz RUNS=$(if $(filter command line,$(origin RUNS)),$(RUNS),5000000)
+	+@$(MAKE) demo SUBSCRIBERS=$(if $(SUBSCRIBERS),$(SUBSCRIBERS),50000)
 
 lint: ## look for mistakes without running anything: C, SQL, shell, Python, man pages
 	@sh tests/deps.sh build test lint
@@ -175,6 +176,36 @@ lint: ## look for mistakes without running anything: C, SQL, shell, Python, man 
 fmt: ## put all C in form
 	@sh tests/deps.sh lint
 	find daemon tests -name '*.[ch]' -not -path '*/seeds/*' -exec clang-format -i {} +
+
+# ---- the demo and the lab ---------------------------------------------------------------------
+# What is asked for (SUBSCRIBERS, FEED, ARTICLE, RELAY, DEMO_REFUSE) is read from the environment,
+# where make puts what stands on its command line.
+
+DIR ?= .lab
+PLACE = DIGESTD_BUILD="$(O)" /usr/bin/python3 -B tests/demo
+
+# Builds without the compiler's commands: a demo isn't the place to read them.
+.PHONY: quietly
+quietly: deps
+	@mkdir -p $(O)
+	+@$(MAKE) -q all >/dev/null 2>&1 || { echo "Building (a minute or two)"; \
+		$(MAKE) -j"$$(nproc)" all >$(O)/quietly.log 2>&1 || \
+		{ tail -n 40 $(O)/quietly.log; exit 1; }; }
+
+demo: quietly ## articles become digests in 1,000 mailboxes: SUBSCRIBERS, FEED, ARTICLE, DEMO_REFUSE
+	@$(PLACE)/demo.py
+
+demo-clean: ## end the demo's processes and remove all that it made
+	@$(PLACE)/demo.py --clean
+
+lab: quietly ## cluster, schema, configuration, readers; no engine: DIR, RELAY, SUBSCRIBERS
+	@$(PLACE)/lab.py start "$(DIR)"
+
+lab-stop: ## end the lab's processes, keep its files
+	@$(PLACE)/lab.py stop "$(DIR)"
+
+lab-clean: ## end the lab and remove it
+	@$(PLACE)/lab.py remove "$(DIR)"
 
 # ---- installation ----------------------------------------------------------------------------
 
