@@ -26,7 +26,7 @@ BEGIN {
 		printf "%s:%d: a statement before any \"-- name:\" line\n", FILENAME, FNR > "/dev/stderr"
 		exit 1
 	}
-	gsub(/\\/, "\\\\")
+	gsub(/\\/, "\\\\\\\\")
 	gsub(/"/, "\\\"")
 	printf "\n\t\"%s\\n\"", $0 > source
 }
