@@ -47,6 +47,10 @@ int issue_draft(struct ctl *ctl, const struct issue_target *target, const char *
 /* The frozen content of an opened issue; *ret is the caller's. */
 int issue_load(struct ctl *ctl, int64_t issue, json_t **ret);
 
+/* What opening it would do, as an object for programs, which is the caller's; and for people. */
+int issue_plan(struct ctl *ctl, const struct issue_draft *draft, json_t **ret);
+void issue_plan_show(const json_t *plan);
+
 /* Its number, state and counts in one row of ctl_issue_numbers. */
 int issue_numbers(struct ctl *ctl, int64_t issue, struct pg_result **ret);
 json_t *issue_numbers_row(const struct pg_result *res);

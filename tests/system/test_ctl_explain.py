@@ -118,7 +118,11 @@ def test_who_left_before_their_turn_is_told_so(busy):
     assert lines[-1][1].endswith("nothing was sent: not an active reader")
 
 
-def test_who_moved_between_lanes_waits_for_the_end(busy):
+@pytest.mark.parametrize("lane_is_there", [False, True])
+def test_who_moved_between_lanes_waits_for_the_end(busy, lane_is_there):
+    if lane_is_there:
+        busy.ask("INSERT INTO lane (issue, zone, provider, not_before)"
+                 " VALUES (%s, 'Asia/Tokyo', 'other', now())", busy.issue)
     busy.ask("SELECT subscription_put(%s, 8, 'zone', NULL, NULL, 'Asia/Tokyo', NULL, NULL, now())",
              busy.list)
     lines = story(busy, 8)

@@ -2,6 +2,8 @@
 
 import email
 import email.policy
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -158,6 +160,29 @@ def test_ctrl_c_leaves_the_issue_running_and_says_so(news):
     assert news.one("SELECT state FROM issue") == "open"
 
 
+def test_a_terminal_sees_a_bar_that_is_wiped_at_the_end(news):
+    news.engine()
+    issue = news.open("--occurrence", OCCURRENCE)
+    n, readers = news.take(limit=2)
+    news.deliver(issue, n, readers)
+    news.settle(n, delivered=2)
+    terminal, program = pty.openpty()
+    process = subprocess.Popen(
+        [news.program, "--config", news.config, "issue", "open", "news/post", "--yes", "--wait",
+         "--occurrence", OCCURRENCE], stdout=subprocess.PIPE, stderr=program, text=True)
+    drawn = ""
+    while "2/5" not in drawn:
+        drawn += os.read(terminal, 4096).decode()
+    news.send_all(issue)
+    out, _ = process.communicate(timeout=20)
+    drawn += os.read(terminal, 4096).decode()
+    os.close(terminal)
+    os.close(program)
+    assert "█" in drawn and "░" in drawn and " 40%" in drawn
+    assert drawn.endswith("\r\x1b[K")
+    assert out == f"issue {issue} was opened before\nissue {issue} is done\n5 delivered\n"
+
+
 # ---- ls, show ----------------------------------------------------------------------------------
 
 
@@ -246,6 +271,12 @@ def test_one_wrong_address_sends_no_test_at_all(news):
     news.ask("SELECT subscriber_suppress(1, 'complaint', now())")
     news.ctl("issue", "test", "news/post", "a@two.example", "r1@one.example", status=1)
     assert "never to be mailed again" in news.errors
+    assert news.one("SELECT count(*) FROM letter") == 0
+
+
+def test_a_test_mail_that_cannot_be_queued_takes_the_others_along(news):
+    news.ask("ALTER TABLE letter ADD CHECK (address <> 'b@two.example')")
+    news.ctl("issue", "test", "news/post", "a@two.example", "b@two.example", status=1)
     assert news.one("SELECT count(*) FROM letter") == 0
 
 
