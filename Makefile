@@ -125,6 +125,7 @@ UNIT_LDFLAGS_test_template_alloc := $(WRAP_ALLOC)
 UNIT_LDFLAGS_test_message_alloc := $(WRAP_ALLOC)
 UNIT_LDFLAGS_test_window := $(WRAP_ALLOC)
 UNIT_LDFLAGS_test_rendering := $(WRAP_ALLOC)
+UNIT_LDFLAGS_test_web_pages := $(WRAP_ALLOC)
 
 unit: $(UNIT_BIN) ## the unit tests (cmocka) of what is in O
 	@sh tests/unit/run.sh $(UNIT_BIN)

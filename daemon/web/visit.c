@@ -83,8 +83,8 @@ static bool matches(const struct route *route, const char *path, struct str *ret
 	return name.n && strcmp(name.p + name.n, star + 1) == 0;
 }
 
-/* "GET, HEAD, POST": the methods of the routes of this path. */
-static const char *allowed(struct visit *v)
+/* "GET, HEAD, POST": the methods of the routes of this path; NULL: there are none. -ENOMEM. */
+static int find_allowed(struct visit *v, const char **ret)
 {
 	struct str name;
 	const char *text = NULL;
@@ -95,8 +95,11 @@ static const char *allowed(struct visit *v)
 			const char *method =
 			    strcmp(r->method, "GET") == 0 ? "GET, HEAD" : r->method;
 			text = text ? arena_printf(&v->arena, "%s, %s", text, method) : method;
+			if (!text)
+				return -ENOMEM;
 		}
-	return text;
+	*ret = text;
+	return 0;
 }
 
 enum visit_next visit_route(struct visit *v)
@@ -113,8 +116,10 @@ enum visit_next visit_route(struct visit *v)
 				v->answer.private = r->of_reader;
 				return VISIT_ASKS;
 			}
-	const char *allow = allowed(v);
-	if (allow && strcmp(v->method, "OPTIONS") == 0)
+	const char *allow = NULL;
+	if (find_allowed(v, &allow) < 0)
+		visit_error(v, 500);
+	else if (allow && strcmp(v->method, "OPTIONS") == 0)
 		answer_plain(&v->answer, 200, allow);
 	else
 		visit_error(v, allow ? 405 : 404);

@@ -11,8 +11,8 @@
 #include "base/why.h"
 
 struct words {
-	char lang[36]; /* "de": the name of its file */
-	json_t *text;  /* the whole locale (mail/locale.h) */
+	const char *lang; /* "de": the name of its file */
+	json_t *text;     /* the whole locale (mail/locale.h) */
 };
 
 struct languages;
