@@ -55,7 +55,7 @@ ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
 # pkg-config is asked when something is compiled, not when make starts: `make deps` comes first.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
-PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
+PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS)) -lm)$(PKG_LIBS)
 
 .DEFAULT_GOAL := all
 .PHONY: help all deps deps-test demo demo-clean lab lab-stop lab-clean check unit system check-long fuzz \

@@ -8,7 +8,7 @@ build="gcc make pkg-config libc6-dev libcurl4-openssl-dev libpq-dev libconfig-de
 	libidn2-dev zlib1g-dev postgresql-15 python3 python3-aiosmtpd ca-certificates tzdata"
 test="libcmocka-dev python3-pytest python3-psycopg2 python3-cryptography pgbouncer
 	postgresql-15-plpgsql-check clang
-	systemd openssl curl procps"
+	systemd openssl curl procps chromium-driver python3-selenium"
 lint="clang clang-format pyflakes3 clang-tidy cppcheck shellcheck mandoc valgrind"
 
 wanted=

@@ -1,6 +1,7 @@
 #include "web/pages.h"
 
 #include <errno.h>
+#include <math.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <stdio.h>
@@ -129,6 +130,12 @@ static bool is_color(const char *text, unsigned rgb[static 3])
 	       sscanf(text + 1, "%2x%2x%2x", &rgb[0], &rgb[1], &rgb[2]) == 3;
 }
 
+/* sRGB's transfer function (IEC 61966-2-1). */
+static double linear(double c)
+{
+	return c <= 0.04045 ? c / 12.92 : pow((c + 0.055) / 1.055, 2.4);
+}
+
 /*
  * The list's own colour stands behind the words of buttons, so these are black or white, whichever
  * can be read better: the luminance at which both are alike is 0.179 (WCAG 2.2, "contrast ratio").
@@ -142,12 +149,8 @@ static int set_accent(json_t *data, const json_t *list)
 	double luminance = 0;
 	if (!is_color(accent, rgb))
 		return 0;
-	for (size_t i = 0; i < 3; i++) {
-		double c = rgb[i] / 255.0;
-		/* c^2.4 between c^2 and c^3 is near enough for a choice of two. */
-		double linear = c <= 0.04045 ? c / 12.92 : c * c * (0.6 + 0.4 * c);
-		luminance += weights[i] * linear;
-	}
+	for (size_t i = 0; i < 3; i++)
+		luminance += weights[i] * linear(rgb[i] / 255.0);
 	return json_object_set_new(data, "accent", json_string(accent)) |
 	       json_object_set_new(data, "on_accent",
 				   json_string(luminance > 0.179 ? "#000000" : "#ffffff"));
