@@ -5,13 +5,19 @@ import time
 
 import pytest
 
-from test_web import Store, fixture_store  # noqa: F401 (a fixture)
-from webserver import Web, token
+from webserver import Store, Web, token
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="python3-selenium isn't installed")
 pytestmark = pytest.mark.skipif(
     not shutil.which("chromedriver") or not shutil.which("chromium"),
     reason="chromium and chromium-driver aren't installed")
+
+
+@pytest.fixture(name="store")
+def fixture_store(cluster, database):
+    store = Store(cluster, database)
+    yield store
+    store.connection.close()
 
 
 @pytest.fixture(name="browser", params=[("en", 320), ("ar", 1200)], ids=lambda p: f"{p[0]}-{p[1]}")

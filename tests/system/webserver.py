@@ -1,4 +1,5 @@
-"""digestweb under test: started with a configuration of its own, and what tests ask it by.
+"""digestweb under test: started with a configuration of its own, what tests ask it by, and the
+database behind it (Store).
 
     with Web(build, dsn, tmp_path) as web:
         answer = web.get("/l/news")          # .status, .headers, .text
@@ -18,6 +19,8 @@ import struct
 import subprocess
 import time
 import urllib.parse
+
+import psycopg2
 
 FORM = "application/x-www-form-urlencoded"
 KEY_ID = 7
@@ -161,3 +164,43 @@ class Web:
 def named(headers):
     """accept_language="de" is the header Accept-Language."""
     return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class Store:
+    """The database behind the pages, seen by its owner."""
+
+    def __init__(self, cluster, name):
+        self.connection = psycopg2.connect(cluster.dsn(database=name))
+        self.connection.autocommit = True
+        self.dsn = cluster.dsn("digestd_web", name)
+        self.run("INSERT INTO link_key (id, secret) VALUES (%s, %s)", KEY_ID, KEY)
+        self.list = self.run(
+            """INSERT INTO list (name, title, description, from_addr, return_path, base_url, lang)
+            VALUES ('news', 'The <Harbour> & News', 'Ferries and bees', 'n@h.example', 'b@h.example',
+                'https://h.example', 'en') RETURNING id""")[0][0]
+        self.run("""INSERT INTO edition (list, name, schedule, starts, is_default)
+            VALUES (%s, 'daily', 'daily 07:00', now(), true),
+                (%s, 'weekly', 'weekly mon 08:00', now(), false)""", self.list, self.list)
+
+    def run(self, statement, *values):
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return cursor.fetchall() if cursor.description else None
+
+    def reader(self, address="ada@example.org", status="active", lang="", gen=1):
+        number = self.run("SELECT subscriber_put(%s, %s, 'example.org', 'Ada', '{}', %s, now())",
+                          address, address, lang)[0][0]
+        self.run("SELECT subscription_put(%s, %s, 'join', NULL, %s, NULL, NULL, '{}', now())",
+                 self.list, number, status)
+        self.run("UPDATE subscription SET token_gen = %s WHERE subscriber = %s", gen, number)
+        return number
+
+    def status(self, number):
+        found = self.run("SELECT status::text FROM subscription WHERE subscriber = %s", number)
+        return found[0][0] if found else None
+
+    def everything(self):
+        """All that a request could change, to be compared."""
+        tables = [name for (name,) in self.run(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+        return {t: sorted(map(str, self.run(f'SELECT * FROM "{t}"'))) for t in tables}
