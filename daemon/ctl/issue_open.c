@@ -8,7 +8,6 @@
 #include "ctl/output.h"
 #include "queries.h"
 
-
 /* A version 4 UUID (RFC 4122). */
 static const char *make_uuid(struct ctl *ctl)
 {

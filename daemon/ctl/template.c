@@ -90,7 +90,7 @@ static int run_check(struct ctl *ctl)
 	else
 		json_array_foreach(mistakes, i, mistake) show_mistake(mistake);
 	if (r == CTL_OK && !ctl->json && count == 0)
-		printf("no mistake in %zu templates\n", files);
+		printf("no mistake in %zu template%s\n", files, files == 1 ? "" : "s");
 	return r != CTL_OK ? r : count ? CTL_FAILED : CTL_OK;
 }
 

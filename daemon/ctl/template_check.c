@@ -8,6 +8,7 @@
 
 #include "base/embed.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "ctl/template_names.h"
 #include "mail/locale.h"
 #include "mail/mustache.h"
@@ -199,7 +200,11 @@ static int check_file(struct check *c, const char *path)
 	int r = c->folder ? file_read_any(path, MUSTACHE_TEXT, &b, &why) : -ENOMEM;
 	if (r == -ENOMEM)
 		return r;
-	return r < 0 ? add_why(c, path, &why) : check_text(c, buf_str(&b), path);
+	if (r < 0)
+		return add_why(c, path, &why);
+	if (!text_valid(buf_str(&b)))
+		return add(c, path, json_null(), json_null(), "isn't UTF-8 text");
+	return check_text(c, buf_str(&b), path);
 }
 
 /* ---- which ------------------------------------------------------------------------------------

@@ -62,6 +62,19 @@ def test_a_theme_that_is_missing_is_a_mistake(ctl):
     assert "mail/nix/digest.html.mustache: is missing" in out
 
 
+def test_a_mistake_in_a_partial_is_told_of_the_partial(ctl, tmp_path):
+    file = put(tmp_path, "a.html.mustache", "{{> bad}}")
+    bad = put(tmp_path, "bad.html.mustache", "ok\n{{#list}}")
+    assert ctl("check", file, status=1)[0] == f"{bad}:2:1: section {{{{#list}}}} is never closed\n"
+
+
+def test_what_is_no_text_is_a_mistake(ctl, tmp_path):
+    file = tmp_path / "a.mustache"
+    file.write_bytes(b"\xff{{list.title}}")
+    assert ctl("check", str(file), status=1)[0] == f"{file}: isn't UTF-8 text\n"
+    assert "Is a directory" in ctl("check", str(tmp_path), status=1)[0]
+
+
 def test_render_prints_the_rendering_and_nothing_else(ctl, tmp_path):
     put(tmp_path, "p/who.mustache", "{{name}}")
     file = put(tmp_path, "t.mustache", "Hi {{> who}}!")
