@@ -66,7 +66,7 @@ static int quoted(struct csv *c, int *ret_next, struct why *why)
 }
 
 /* 1: another field follows; 0: it was the last. */
-static int field(struct csv *c, struct why *why)
+static int read_field(struct csv *c, struct why *why)
 {
 	int ch = take(c);
 	if (ch == '"') {
@@ -109,7 +109,7 @@ int csv_next(struct csv *c, struct why *why)
 			skip_line(c, take(c));
 			return why_set(why, -EBADMSG, "more than %d fields", CSV_FIELDS);
 		}
-		r = field(c, why);
+		r = read_field(c, why);
 		c->ends[c->count++] = c->text.len;
 	} while (r == 1);
 	size_t start = 0;
@@ -125,7 +125,7 @@ static char find_mark(struct str line)
 	size_t counts[3] = {0};
 	bool within = false;
 	for (size_t i = 0; i < line.n; i++) {
-		const char *mark = memchr(marks, line.p[i], 3);
+		const char *mark = line.p[i] ? strchr(marks, line.p[i]) : NULL;
 		if (line.p[i] == '"')
 			within = !within;
 		else if (mark && !within)
@@ -188,19 +188,19 @@ static bool needs_quotes(struct str s)
 	return s.n && (s.p[0] == ' ' || s.p[s.n - 1] == ' ');
 }
 
-void csv_put(struct buf *out, bool first, struct str s)
+void csv_put(struct buf *out, bool first, struct str field)
 {
 	if (!first)
 		buf_addc(out, ',');
-	if (!needs_quotes(s)) {
-		buf_addstr(out, s);
+	if (!needs_quotes(field)) {
+		buf_addstr(out, field);
 		return;
 	}
 	buf_addc(out, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '"')
+	for (size_t i = 0; i < field.n; i++) {
+		if (field.p[i] == '"')
 			buf_addc(out, '"');
-		buf_addc(out, s.p[i]);
+		buf_addc(out, field.p[i]);
 	}
 	buf_addc(out, '"');
 }
