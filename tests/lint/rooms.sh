@@ -1,7 +1,8 @@
 #!/bin/sh
 # Rooms depend downwards only: base < store, mail < news, plan, send, inbox, web, ctl < programs,
-# and the rooms of the middle don't know each other, but for ctl, which reads articles with news. Prints "file:line: room includes room" for what
-# goes another way. Usage: rooms.sh [DIRECTORY]   (daemon)
+# and the rooms of the middle don't know each other, but for ctl, which reads articles with news.
+# Prints "file:line: room includes room" for what goes another way.
+# Usage: rooms.sh [DIRECTORY]   (daemon)
 set -eu
 root=${1:-daemon}
 
