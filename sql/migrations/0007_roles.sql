@@ -4,7 +4,8 @@
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC;
 REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA public FROM PUBLIC;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE EXECUTE ON ROUTINES FROM PUBLIC;
+-- Those of later migrations too. Not IN SCHEMA: a schema's defaults only add to the general ones.
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO digestd_engine, digestd_operator, digestd_web;
 
 -- Engines and operators work with all of it, but can't touch the schema, the record of migrations,
