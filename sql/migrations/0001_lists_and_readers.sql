@@ -235,8 +235,9 @@ $$;
 -- The one way to write a subscription. Makes it, or changes what is given (NULL: as it is), stamps
 -- the gens as each kind of change demands, and notes the event. Returns the new status.
 --   A join, a confirmation and a change of edition make a reader one of the edition's from now on:
---   both stamps. A change of zone or provider moves them between lanes, and an undone unsubscribe
---   may leave them behind a cursor that has passed: placed_gen only, so that the sweep finds them.
+--   both stamps; who is active already joins nothing, and keeps the issue that is going out. A change
+--   of zone or provider moves them between lanes, and an undone unsubscribe may leave them behind a
+--   cursor that has passed: placed_gen only, so that the sweep finds them.
 CREATE FUNCTION subscription_put(p_list int, p_subscriber bigint, p_kind text, p_edition int,
 	p_status subscription_status, p_zone text, p_topics text[], p_detail jsonb, p_now timestamptz)
 	RETURNS subscription_status
@@ -269,7 +270,8 @@ BEGIN
 		(SELECT zone FROM list WHERE id = p_list));
 	v_new.provider := (SELECT provider_of(domain) FROM subscriber WHERE id = p_subscriber);
 	v_new.topics := coalesce(p_topics, v_old.topics, '{}');
-	IF v_was IS NULL OR v_edition <> v_was OR p_kind IN ('join', 'confirm', 'import') THEN
+	IF v_was IS NULL OR v_edition <> v_was
+			OR p_kind IN ('join', 'confirm', 'import') AND v_old.status <> 'active' THEN
 		v_new.joined_gen := v_gen;
 		v_new.placed_gen := v_gen;
 	ELSIF v_new.zone <> v_old.zone OR v_new.provider <> v_old.provider OR p_kind IN ('undo', 'address') THEN
