@@ -130,7 +130,7 @@ BEGIN
 		RETURN;
 	END IF;
 	v_expires := ('x' || encode(substr(v_raw, 19, 4), 'hex'))::bit(32)::bigint;
-	IF v_expires > 0 AND to_timestamp(v_expires * 60) < p_now THEN
+	IF v_expires > 0 AND to_timestamp(v_expires * 60) <= p_now THEN
 		RETURN;
 	END IF;
 	list := ('x' || encode(substr(v_raw, 3, 4), 'hex'))::bit(32)::int;
@@ -299,12 +299,14 @@ BEGIN
 	RETURN 'left';
 END $$;
 
--- "That was a mistake": 'back', 'already' or 'no link'. For a day, by the link that left.
+-- "That was a mistake": 'back', 'already' or 'no link'. For a day, by the link that left. It gives back
+-- what there was: who had never confirmed isn't made active by leaving.
 CREATE FUNCTION web_undo(p_token text, p_network inet, p_agent text, p_now timestamptz) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-	t record;
-	s subscription%ROWTYPE;
+	t        record;
+	s        subscription%ROWTYPE;
+	v_before subscription_status;
 BEGIN
 	SELECT * INTO t FROM token_claim(p_token, 'u', p_now);
 	IF NOT FOUND THEN
@@ -315,6 +317,13 @@ BEGIN
 		RETURN 'no link';
 	ELSIF s.status = 'active' THEN
 		RETURN 'already';
+	END IF;
+	SELECT e.status_before INTO v_before FROM subscription_event e
+		WHERE e.list = t.list AND e.subscriber = t.subscriber AND e.kind = 'unsubscribe'
+			AND e.status_before <> 'unsubscribed'
+		ORDER BY e.id DESC LIMIT 1;
+	IF v_before IS DISTINCT FROM 'active' THEN
+		RETURN 'no link';
 	END IF;
 	PERFORM subscription_put(t.list, t.subscriber, 'undo', NULL, 'active', NULL, NULL,
 		jsonb_build_object('from', host(p_network), 'agent', left(p_agent, 200)), p_now);
