@@ -98,8 +98,11 @@ CREATE INDEX issue_list ON issue (list, id);
 CREATE FUNCTION issue_keep() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-	IF OLD.state <> 'draft' AND (NEW.content, NEW.gen, NEW.uid, NEW.subject, NEW.topics)
-			IS DISTINCT FROM (OLD.content, OLD.gen, OLD.uid, OLD.subject, OLD.topics) THEN
+	IF OLD.state <> 'draft' AND (NEW.state = 'draft'
+			OR (NEW.id, NEW.list, NEW.edition, NEW.occurrence, NEW.content, NEW.gen, NEW.uid, NEW.subject,
+				NEW.topics, NEW.for_all)
+			IS DISTINCT FROM (OLD.id, OLD.list, OLD.edition, OLD.occurrence, OLD.content, OLD.gen, OLD.uid,
+				OLD.subject, OLD.topics, OLD.for_all)) THEN
 		RAISE EXCEPTION 'issue % is open: its content can no longer change', OLD.id
 			USING ERRCODE = 'restrict_violation';
 	END IF;
