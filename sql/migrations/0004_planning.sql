@@ -90,6 +90,17 @@ LANGUAGE sql STABLE AS $$
 	ORDER BY a.published_at DESC, a.id DESC
 $$;
 
+-- The newest occurrence that has come in the earliest zone, and the moment when it came there; a
+-- zone that lags behind has it still to come.
+CREATE FUNCTION edition_newest(p_edition edition, p_now timestamptz, OUT day date, OUT moment timestamptz)
+LANGUAGE sql STABLE AS $$
+	SELECT o.day, min(occurrence_moment(o.day, (p_edition).at_time, z))
+	FROM (SELECT max(occurrence_day(p_edition, p_now AT TIME ZONE z, 0)) AS day
+		FROM edition_zones(p_edition) z) o
+	CROSS JOIN edition_zones(p_edition) z
+	GROUP BY o.day
+$$;
+
 -- The newest occurrence of each scheduled edition that has come in its earliest zone, hasn't been
 -- opened or found empty, and isn't held. After downtime only the newest one opens.
 CREATE FUNCTION editions_due(p_now timestamptz)
@@ -98,10 +109,7 @@ LANGUAGE sql STABLE AS $$
 	SELECT e.id, e.list, l.theme::text, l.lang, o.day::text
 	FROM edition e
 	JOIN list l ON l.id = e.list
-	CROSS JOIN LATERAL (
-		SELECT max(occurrence_day(e, p_now AT TIME ZONE z, 0)) AS day,
-			min(occurrence_moment(occurrence_day(e, p_now AT TIME ZONE z, 0), e.at_time, z)) AS moment
-		FROM edition_zones(e) z) o
+	CROSS JOIN LATERAL edition_newest(e, p_now) o
 	WHERE e.at_time IS NOT NULL AND e.held IS NULL AND NOT list_is_flooded(e.list)
 		AND o.day > coalesce(e.last_occurrence, '-infinity')
 		AND o.moment >= e.starts
@@ -117,8 +125,8 @@ $$;
 -- When an edition opens next, in the list's zone or in the earliest of its readers'.
 CREATE FUNCTION edition_next(p_edition edition, p_now timestamptz) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
-	SELECT min(occurrence_moment(occurrence_day(p_edition, p_now AT TIME ZONE z, 1), (p_edition).at_time, z))
-	FROM edition_zones(p_edition) z
+	SELECT min(occurrence_moment(occurrence_day(p_edition, o.day + (p_edition).at_time, 1), (p_edition).at_time, z))
+	FROM edition_newest(p_edition, p_now) o CROSS JOIN edition_zones(p_edition) z
 $$;
 
 -- What templates see of a list.
