@@ -57,7 +57,9 @@ def template(cluster, build):
 
 def fresh(cluster, template_name):
     name = next(_names)
-    administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template_name}",
+    # A copy is the copier's, not its template's owner's.
+    owner = "digestd_owner" if template_name == TEMPLATE else "postgres"
+    administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template_name} OWNER {owner}",
                f"ALTER DATABASE {name} SET timezone = 'UTC'")
     yield name
     administer(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
