@@ -9,12 +9,23 @@
 #include "mail/theme.h"
 #include "queries.h"
 
+/* Why an edition that is due doesn't open: said when it is new, and again now and then. */
+struct refusal {
+	struct refusal *next;
+	int32_t edition;
+	usec_t said; /* clock_mono() */
+	struct why why;
+};
+
+enum { SAY_AGAIN = 3600 }; /* seconds */
+
 struct planner {
 	struct planner_parts parts;
 	sd_event_source *timer;
 	bool asking; /* the question what is due is under way */
 	bool stopped;
 	size_t opening; /* issues that are being opened */
+	struct refusal *refusals;
 };
 
 /* An edition that is due, while its issue is being opened. */
@@ -37,6 +48,39 @@ static int arm(struct planner *p, usec_t wait)
 	return r < 0 ? r : sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
 }
 
+static void refuse(struct planner *p, int32_t edition, const char *what, const char *text)
+{
+	struct why why = {""};
+	why_set(&why, -EINVAL, "%s: %s", what, text);
+	struct refusal *r = p->refusals;
+	while (r && r->edition != edition)
+		r = r->next;
+	if (!r) {
+		r = calloc(1, sizeof(*r));
+		if (!r)
+			return;
+		*r = (struct refusal){.next = p->refusals, .edition = edition};
+		p->refusals = r;
+	} else if (strcmp(r->why.text, why.text) == 0 &&
+		   clock_mono() - r->said < SAY_AGAIN * USEC_PER_SEC) {
+		return;
+	}
+	r->why = why;
+	r->said = clock_mono();
+	log_error("edition %d is due, but %s", edition, why.text);
+}
+
+static void forget_refusal(struct planner *p, int32_t edition)
+{
+	for (struct refusal **at = &p->refusals; *at; at = &(*at)->next)
+		if ((*at)->edition == edition) {
+			struct refusal *gone = *at;
+			*at = gone->next;
+			free(gone);
+			return;
+		}
+}
+
 static int on_opened(struct db_tx *tx, const struct pg_result *rows, void *user)
 {
 	(void)tx;
@@ -50,13 +94,14 @@ static void open_end(void *user, const struct db_end *end)
 	struct opening *o = user;
 	struct planner *p = o->planner;
 	p->opening--;
+	if (end->outcome == DB_DONE)
+		forget_refusal(p, o->edition);
 	if (end->outcome == DB_DONE && o->issue) {
 		log_info("issue %lld is open: edition %d, %s", (long long)o->issue, o->edition,
 			 o->occurrence);
 		p->parts.opened(p->parts.user);
 	} else if (end->outcome == DB_FAILED && !end->closing) {
-		log_error("the issue of edition %d, %s, can't be opened: %s", o->edition,
-			  o->occurrence, end->error.message);
+		refuse(p, o->edition, "its issue can't be opened", end->error.message);
 	}
 	opening_free(o);
 }
@@ -110,9 +155,8 @@ static int on_due(struct db_tx *tx, const struct pg_result *rows, void *user)
 		    theme_freeze(p->parts.settings->templates_dir, db_text(rows, row, DUE_THEME),
 				 db_text(rows, row, DUE_LANG), &theme, &why);
 		if (r < 0) {
-			log_error("edition %d is due, but its theme can't be used: %s",
-				  db_int(rows, row, DUE_EDITION),
-				  why.text[0] ? why.text : strerror(-r));
+			refuse(p, db_int(rows, row, DUE_EDITION), "its theme can't be used",
+			       why.text[0] ? why.text : strerror(-r));
 			continue;
 		}
 		struct opening *o = opening_new(p, db_int(rows, row, DUE_EDITION),
@@ -169,6 +213,8 @@ void planner_free(struct planner *p)
 	if (!p)
 		return;
 	sd_event_source_disable_unref(p->timer);
+	while (p->refusals)
+		forget_refusal(p, p->refusals->edition);
 	free(p);
 }
 

@@ -322,7 +322,10 @@ BEGIN
 			v_name := v_parent || to_char(v_month, '_YYYYMM');
 			CONTINUE WHEN to_regclass(v_name) IS NOT NULL;
 			PERFORM pg_advisory_xact_lock(hashtext('partitions_ahead'));
-			CONTINUE WHEN to_regclass(v_name) IS NOT NULL;
+			-- Another engine may have made it meanwhile: that is seen by a look into the catalogue,
+			-- not by to_regclass(), which remembers its answer.
+			CONTINUE WHEN EXISTS (SELECT 1 FROM pg_class
+				WHERE relname = v_name AND relnamespace = 'public'::regnamespace);
 			EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', v_name, v_parent);
 			EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)', v_parent,
 				v_name, to_char(v_month, 'YYYYMM000000'),

@@ -44,6 +44,15 @@ BEGIN
 	END CASE;
 END $$;
 
+-- The local day of the newest occurrence whose moment has come. Where clocks change, local time alone
+-- misleads: the first 02:30 of two is not yet the moment, nor is 03:00 when 02:30 stands for 03:30.
+CREATE FUNCTION occurrence_come(p_edition edition, p_now timestamptz, p_zone text) RETURNS date
+LANGUAGE sql STABLE AS $$
+	SELECT occurrence_day(p_edition, p_now AT TIME ZONE p_zone, CASE
+		WHEN occurrence_moment(occurrence_day(p_edition, p_now AT TIME ZONE p_zone, 0),
+			(p_edition).at_time, p_zone) > p_now THEN -1 ELSE 0 END)
+$$;
+
 -- The places where an edition has readers: a loose scan of subscription_lane, one look a pair.
 CREATE FUNCTION edition_lanes(p_edition int) RETURNS TABLE (zone text, provider text)
 LANGUAGE sql STABLE AS $$
@@ -95,7 +104,7 @@ $$;
 CREATE FUNCTION edition_newest(p_edition edition, p_now timestamptz, OUT day date, OUT moment timestamptz)
 LANGUAGE sql STABLE AS $$
 	SELECT o.day, min(occurrence_moment(o.day, (p_edition).at_time, z))
-	FROM (SELECT max(occurrence_day(p_edition, p_now AT TIME ZONE z, 0)) AS day
+	FROM (SELECT max(occurrence_come(p_edition, p_now, z)) AS day
 		FROM edition_zones(p_edition) z) o
 	CROSS JOIN edition_zones(p_edition) z
 	GROUP BY o.day
