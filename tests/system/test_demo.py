@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -126,3 +127,45 @@ def test_the_lab_has_readers_and_no_engine(checkout, build):
     finally:
         assert run(checkout, build, "lab.py", "remove", lab).returncode == 0
     assert not os.path.exists(lab)
+
+
+BREAKS = {
+    "a bare LF": (b"\r\n\r\n", b"\r\n\n"),
+    "a long line": (b"MIME-Version:", b"X-Long: " + b"x" * 1000 + b"\r\nMIME-Version:"),
+    "no link to leave": (b"List-Unsubscribe:", b"X-Unsubscribe:"),
+    "two subjects": (b"Subject:", b"Subject: twice\r\nSubject:"),
+    "a Date that is none": (b"Date:", b"Date: soon\r\nX-Date:"),
+    "no end": (b"--\r\n", b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_the_demo_sees_what_is_wrong_with_a_mail(mails, tmp_path, broken):
+    sys.path.insert(0, os.path.join(ROOT, "tests", "demo"))
+    from inbox import Digest
+
+    (tmp_path / "good").write_bytes(mails[0])
+    assert Digest(tmp_path / "good").faults == []
+    old, new = BREAKS[broken]
+    head, found, rest = mails[0].rpartition(old) if broken == "no end" else mails[0].partition(old)
+    assert found
+    (tmp_path / "bad").write_bytes(head + new + rest)
+    assert Digest(tmp_path / "bad").faults
+
+
+def test_the_demo_fails_when_its_engine_dies(checkout, build):
+    home = str(checkout / ".killed")
+    child = subprocess.Popen(
+        ["/usr/bin/python3", "-B", os.path.join("tests", "demo", "demo.py")], cwd=checkout,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "DIGESTD_BUILD": build, "DEMO_DIR": home, "SUBSCRIBERS": "2000"})
+    said = ""
+    for line in child.stdout:
+        said += line
+        if line.startswith("The issue"):
+            with open(os.path.join(home, "run", "digestd.pid"), encoding="ascii") as file:
+                os.kill(int(file.read().split()[0]), 9)
+    assert child.wait(120) == 1, said
+    assert "digestd ended (-9)" in said
+    done = run(checkout, build, "demo.py", "--clean", DEMO_DIR=home)
+    assert done.returncode == 0 and not os.path.exists(home)
