@@ -3,23 +3,14 @@
  * and is accepted again, unchanged, in the forms that were made of it.
  */
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "base/text.h"
 #include "mail/address.h"
 #include "mail/token.h"
 #include "mail/verp.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "%s\n", what);
-	abort();
-}
 
 static void check_bytes(const char *text)
 {

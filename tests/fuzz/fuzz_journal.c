@@ -6,13 +6,13 @@
  */
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "base/buf.h"
+#include "must.h"
 #include "send/journal.h"
 #include "send/journal_inside.h"
 
@@ -26,14 +26,6 @@ struct seen {
 	size_t bytes; /* read, so that the sanitizers look at each */
 	bool first;   /* the one that stands before the arbitrary bytes */
 };
-
-static void must(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "%s\n", what);
-	abort();
-}
 
 static void see(struct seen *seen, struct str s)
 {

@@ -3,21 +3,12 @@
  * NUL. Whatever they hold, the mail keeps its form and has the headers that it should, once each.
  */
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "base/text.h"
 #include "mail/message.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "%s\n", what);
-	abort();
-}
 
 static struct str next(struct str *input)
 {

@@ -3,22 +3,13 @@
  * them: what a plain decoder reads is what went in, made UTF-8, and no line breaks a rule.
  */
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "base/text.h"
 #include "mail/header.h"
 #include "mail/mime.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "%s\n", what);
-	abort();
-}
 
 static int hex(char c)
 {

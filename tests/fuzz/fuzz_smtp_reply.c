@@ -3,21 +3,12 @@
  * is kept of them is one line of valid UTF-8 within its bounds, with an enhanced status that fits.
  */
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <utf8proc.h>
 
 #include "send/reply.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "%s\n", what);
-	abort();
-}
 
 static void check_text(const char *text)
 {
