@@ -209,8 +209,3 @@ sd_event *curl_loop_event(struct curl_loop *loop)
 {
 	return loop->event;
 }
-
-CURLM *curl_loop_multi(struct curl_loop *loop)
-{
-	return loop->multi;
-}

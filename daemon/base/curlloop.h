@@ -37,4 +37,3 @@ int curl_loop_add(struct curl_loop *loop, CURL *easy, struct curl_job *job);
 void curl_loop_remove(struct curl_loop *loop, CURL *easy);
 
 sd_event *curl_loop_event(struct curl_loop *loop);
-CURLM *curl_loop_multi(struct curl_loop *loop); /* for options of curl_multi_setopt(3) */

@@ -48,16 +48,6 @@ bool log_wants(enum log_level level)
 	return level <= the_log.level;
 }
 
-int log_level_parse(const char *name, enum log_level *ret)
-{
-	for (int level = LOG_ERROR; level <= LOG_DEBUG; level++)
-		if (strcmp(name, level_names[level]) == 0) {
-			*ret = (enum log_level)level;
-			return 0;
-		}
-	return -EINVAL;
-}
-
 /* Copies text with its control characters shown as \xNN; returns the bytes written. */
 static size_t copy_shown(char *to, size_t room, const char *text)
 {

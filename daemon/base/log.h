@@ -13,7 +13,6 @@ enum log_level { LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFO = 6, L
 void log_init(const char *program);       /* call once; finds out who listens */
 void log_set_level(enum log_level level); /* default LOG_INFO */
 bool log_wants(enum log_level level);
-int log_level_parse(const char *name, enum log_level *ret); /* -EINVAL: not one of the names */
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

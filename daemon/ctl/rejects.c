@@ -20,11 +20,6 @@ static const char *const meanings[] = {
     [REJECT_SUPPRESSED] = "never to be mailed again",
 };
 
-const char *reject_word(enum reject_reason reason)
-{
-	return words[reason];
-}
-
 static int write_row(FILE *file, int64_t line, struct str email, const char *reason,
 		     const char *detail)
 {

@@ -36,8 +36,6 @@ struct rejects {
 	FILE *file; /* or NULL; the caller's */
 };
 
-const char *reject_word(enum reject_reason reason);
-
 /* 0, -EIO: the file can't be written; -ENOMEM. */
 int rejects_add(struct rejects *r, int64_t line, struct str email, enum reject_reason reason,
 		const char *detail);

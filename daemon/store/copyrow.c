@@ -37,11 +37,6 @@ void copyrow_int64(struct buf *rows, int64_t value)
 	buf_printf(rows, "%" PRId64 "\t", value);
 }
 
-void copyrow_bool(struct buf *rows, bool value)
-{
-	buf_adds(rows, value ? "t\t" : "f\t");
-}
-
 void copyrow_usec(struct buf *rows, usec_t moment)
 {
 	char text[CLOCK_TEXT];
@@ -49,33 +44,12 @@ void copyrow_usec(struct buf *rows, usec_t moment)
 	buf_addc(rows, '\t');
 }
 
-/* Adds what was built in b as one field; its error becomes the rows' error. */
-static void add_built(struct buf *rows, const struct buf *b)
-{
-	if (b->err && !rows->err)
-		rows->err = b->err;
-	copyrow_str(rows, buf_str(b));
-}
-
-void copyrow_bytes(struct buf *rows, struct str bytes)
-{
-	_cleanup_buf_ struct buf b = {0};
-	pgtext_hex(&b, bytes);
-	add_built(rows, &b);
-}
-
-void copyrow_int64s(struct buf *rows, const int64_t *values, size_t count)
-{
-	_cleanup_buf_ struct buf b = {0};
-	pgtext_int64s(&b, values, count);
-	add_built(rows, &b);
-}
-
 void copyrow_texts(struct buf *rows, const struct str *values, size_t count)
 {
 	_cleanup_buf_ struct buf b = {0};
-	pgtext_texts(&b, values, count);
-	add_built(rows, &b);
+	if (pgtext_texts(&b, values, count) < 0 && !rows->err)
+		rows->err = b.err;
+	copyrow_str(rows, buf_str(&b));
 }
 
 int copyrow_end(struct buf *rows)

@@ -10,7 +10,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,9 +21,6 @@ void copyrow_null(struct buf *rows);
 void copyrow_text(struct buf *rows, const char *text); /* NULL becomes NULL */
 void copyrow_str(struct buf *rows, struct str s);
 void copyrow_int64(struct buf *rows, int64_t value);
-void copyrow_bool(struct buf *rows, bool value);
 void copyrow_usec(struct buf *rows, usec_t moment);
-void copyrow_bytes(struct buf *rows, struct str bytes);
-void copyrow_int64s(struct buf *rows, const int64_t *values, size_t count);
 void copyrow_texts(struct buf *rows, const struct str *values, size_t count);
 int copyrow_end(struct buf *rows); /* the buffer's error, or -EINVAL for a row of no field */

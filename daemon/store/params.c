@@ -51,11 +51,6 @@ void params_bool(struct db_params *p, bool value)
 	add(p, value ? "t" : "f", 1, false);
 }
 
-void params_double(struct db_params *p, double value)
-{
-	add(p, arena_printf(&p->arena, "%.17g", value), 0, false);
-}
-
 void params_usec(struct db_params *p, usec_t moment)
 {
 	char text[CLOCK_TEXT];

@@ -38,7 +38,6 @@ void params_text(struct db_params *p, const char *text); /* NULL becomes NULL; j
 void params_str(struct db_params *p, struct str s);      /* must hold no NUL byte */
 void params_int64(struct db_params *p, int64_t value);   /* any integer type */
 void params_bool(struct db_params *p, bool value);
-void params_double(struct db_params *p, double value);
 void params_usec(struct db_params *p, usec_t moment);                /* timestamptz */
 void params_bytes(struct db_params *p, const void *bytes, size_t n); /* bytea */
 void params_int64s(struct db_params *p, const int64_t *values, size_t count);

@@ -39,20 +39,6 @@ int pgtext_texts(struct buf *b, const struct str *values, size_t count)
 	return buf_addc(b, '}');
 }
 
-int pgtext_hex(struct buf *b, struct str bytes)
-{
-	static const char digits[] = "0123456789abcdef";
-	if (buf_reserve(b, 2 + 2 * bytes.n) < 0)
-		return b->err;
-	buf_adds(b, "\\x");
-	for (size_t i = 0; i < bytes.n; i++) {
-		unsigned char c = (unsigned char)bytes.p[i];
-		buf_addc(b, digits[c >> 4]);
-		buf_addc(b, digits[c & 15]);
-	}
-	return b->err;
-}
-
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -15,7 +15,6 @@
 
 int pgtext_int64s(struct buf *b, const int64_t *values, size_t count);   /* {1,2,3} */
 int pgtext_texts(struct buf *b, const struct str *values, size_t count); /* {"a","b\"c"}; NULL: p */
-int pgtext_hex(struct buf *b, struct str bytes);                         /* \x00ff, bytea's form */
 
 /*
  * Reads a one-dimensional array. The elements, NUL-terminated too, are in the arena; an element

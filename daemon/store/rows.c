@@ -23,11 +23,6 @@ int db_column(const struct pg_result *res, const char *name)
 	return PQfnumber(res, name);
 }
 
-const char *db_column_name(const struct pg_result *res, int column)
-{
-	return PQfname(res, column);
-}
-
 int64_t db_affected(const struct pg_result *res)
 {
 	return strtoll(PQcmdTuples((PGresult *)res), NULL, 10);

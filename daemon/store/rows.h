@@ -20,7 +20,6 @@ struct pg_result; /* libpq's PGresult */
 int db_rows(const struct pg_result *res);
 int db_columns(const struct pg_result *res);
 int db_column(const struct pg_result *res, const char *name); /* -1: there is none */
-const char *db_column_name(const struct pg_result *res, int column);
 int64_t db_affected(const struct pg_result *res); /* rows inserted, updated, copied ... */
 
 bool db_is_null(const struct pg_result *res, int row, int column);

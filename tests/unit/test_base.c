@@ -104,10 +104,6 @@ static void clock_text_is_utc(void **state)
 	char text[CLOCK_TEXT];
 	assert_string_equal(clock_text(UINT64_C(1774746000000001), text),
 			    "2026-03-29T01:00:00.000001Z");
-	enum log_level level;
-	assert_int_equal(log_level_parse("debug", &level), 0);
-	assert_int_equal(level, LOG_DEBUG);
-	assert_int_equal(log_level_parse("loud", &level), -EINVAL);
 }
 
 int main(void)
