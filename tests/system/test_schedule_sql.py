@@ -205,8 +205,11 @@ def test_a_year_of_mornings_has_each_day_once(q):
             SELECT t + '20 minutes', greatest(last, n.day), n.day > last
             FROM look, edition e, LATERAL edition_newest(e, t + '20 minutes') n
             WHERE t < '2026-12-31 12:00+00' AND e.id = %s)
-        SELECT last FROM look WHERE opens ORDER BY t""", q.daily)
+        SELECT last, t FROM look WHERE opens ORDER BY t""", q.daily)
     assert [row[0] for row in opened] == [datetime.date(2026, 1, 1) + datetime.timedelta(days=n) for n in range(365)]
+    for day, looked in opened:
+        late = looked - moment(day, datetime.time(2, 30), "Europe/Berlin")
+        assert datetime.timedelta(0) <= late <= datetime.timedelta(minutes=20), day
 
 
 # ---- months and numbers --------------------------------------------------------------------------
