@@ -9,17 +9,10 @@ struct target {
 	struct feed_ranks ranks;
 };
 
-static bool is_atom(const xmlNode *node)
-{
-	enum feed_ns ns;
-	feed_node_name(node, &ns);
-	return ns == NS_ATOM;
-}
-
 static void take_title(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
 {
 	struct target *t = target;
-	char *title = feed_node_title(b, node, is_atom(node));
+	char *title = feed_node_title(b, node, feed_node_is_atom(node));
 	if (title && feed_rank_better(&t->ranks.title, rank))
 		t->article->title = title;
 }
@@ -46,7 +39,7 @@ static void take_guid(struct feed_build *b, void *target, const xmlNode *node, u
 	t->article->guid = guid;
 	t->article->is_permalink = false;
 	char *permalink = feed_node_attr(b, node, "isPermaLink");
-	if (is_atom(node) || (permalink && strcasecmp(permalink, "true") != 0))
+	if (feed_node_is_atom(node) || (permalink && strcasecmp(permalink, "true") != 0))
 		return;
 	/* Many a guid is no address, though it says nothing: only an absolute one is believed then.
 	 */
@@ -74,7 +67,7 @@ static void take_summary(struct feed_build *b, void *target, const xmlNode *node
 {
 	struct target *t = target;
 	struct feed_text text;
-	if (feed_node_construct(b, node, is_atom(node), &text) &&
+	if (feed_node_construct(b, node, feed_node_is_atom(node), &text) &&
 	    feed_rank_better(&t->ranks.text, rank))
 		t->article->summary = text;
 }

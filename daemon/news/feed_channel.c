@@ -36,17 +36,10 @@ struct feed_article *feed_build_article(struct feed_build *b)
 	return &feed->articles[feed->n++];
 }
 
-static bool is_atom(const xmlNode *node)
-{
-	enum feed_ns ns;
-	feed_node_name(node, &ns);
-	return ns == NS_ATOM;
-}
-
 static void take_title(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
 {
 	struct target *t = target;
-	char *title = feed_node_title(b, node, is_atom(node));
+	char *title = feed_node_title(b, node, feed_node_is_atom(node));
 	if (title && feed_rank_better(&t->ranks.title, rank))
 		t->feed->title = title;
 }
@@ -74,7 +67,7 @@ static void take_subtitle(struct feed_build *b, void *target, const xmlNode *nod
 {
 	struct target *t = target;
 	struct feed_text text;
-	if (feed_node_construct(b, node, is_atom(node), &text) &&
+	if (feed_node_construct(b, node, feed_node_is_atom(node), &text) &&
 	    feed_rank_better(&t->ranks.text, rank))
 		t->feed->subtitle = text;
 }

@@ -78,6 +78,13 @@ struct str feed_node_name(const xmlNode *node, enum feed_ns *ret_ns)
 	return name;
 }
 
+bool feed_node_is_atom(const xmlNode *node)
+{
+	enum feed_ns ns;
+	feed_node_name(node, &ns);
+	return ns == NS_ATOM;
+}
+
 bool feed_node_is_element(const xmlNode *node)
 {
 	return node->type == XML_ELEMENT_NODE;

@@ -40,6 +40,7 @@ enum feed_ns {
 /* The local name, and the vocabulary: by namespace, or by prefix where that is unknown. */
 struct str feed_node_name(const xmlNode *node, enum feed_ns *ret_ns);
 
+bool feed_node_is_atom(const xmlNode *node); /* of Atom's vocabulary */
 bool feed_node_is_element(const xmlNode *node);
 xmlNode *feed_node_first_element(const xmlNode *parent); /* NULL when there is none */
 
