@@ -11,11 +11,10 @@
 
 static int __attribute__((format(printf, 1, 0))) tell(const char *format, va_list args)
 {
-	_cleanup_buf_ struct buf words = {0}, line = {0};
-	buf_vprintf(&words, format, args);
-	output_safe(buf_str(&words), &line);
+	_cleanup_buf_ struct buf line = {0};
+	int r = output_words(&line, format, args);
 	fprintf(stderr, "digestctl: %s\n", buf_text(&line));
-	return words.err ? words.err : line.err;
+	return r;
 }
 
 int ctl_fail(enum ctl_status status, const char *format, ...)
@@ -40,12 +39,11 @@ int ctl_ask(const struct ctl *ctl, const char *format, ...)
 	if (!isatty(STDIN_FILENO))
 		return ctl_fail(CTL_REFUSED,
 				"this needs a yes, and standard input is no terminal: say --yes");
-	_cleanup_buf_ struct buf words = {0}, line = {0};
+	_cleanup_buf_ struct buf line = {0};
 	va_list args;
 	va_start(args, format);
-	buf_vprintf(&words, format, args);
+	output_words(&line, format, args);
 	va_end(args);
-	output_safe(buf_str(&words), &line);
 	fflush(stdout);
 	fprintf(stderr, "%s [y/N] ", buf_text(&line));
 	char answer[16] = "";

@@ -160,12 +160,11 @@ static void show_text(const char *title, const char *format, ...)
 
 static void show_text(const char *title, const char *format, ...)
 {
-	_cleanup_buf_ struct buf words = {0}, line = {0};
+	_cleanup_buf_ struct buf line = {0};
 	va_list args;
 	va_start(args, format);
-	buf_vprintf(&words, format, args);
+	output_words(&line, format, args);
 	va_end(args);
-	output_safe(buf_str(&words), &line);
 	printf("%-10s ", title);
 	output_wrapped(11, buf_str(&line));
 }

@@ -27,6 +27,13 @@ int output_safe(struct str text, struct buf *out)
 	return out->err;
 }
 
+int output_words(struct buf *out, const char *format, va_list args)
+{
+	_cleanup_buf_ struct buf words = {0};
+	int r = buf_vprintf(&words, format, args);
+	return r < 0 ? r : output_safe(buf_str(&words), out);
+}
+
 /* ---- from a result to JSON --------------------------------------------------------------------
  */
 
@@ -326,12 +333,11 @@ int output_done(const struct ctl *ctl, json_t *object, const char *format, ...)
 	if (ctl->json)
 		return print_json(object);
 	json_decref(object);
-	_cleanup_buf_ struct buf words = {0}, line = {0};
+	_cleanup_buf_ struct buf line = {0};
 	va_list args;
 	va_start(args, format);
-	buf_vprintf(&words, format, args);
+	int r = output_words(&line, format, args);
 	va_end(args);
-	output_safe(buf_str(&words), &line);
 	puts(buf_text(&line));
-	return words.err || line.err ? ctl_no_memory() : CTL_OK;
+	return r < 0 ? ctl_no_memory() : CTL_OK;
 }

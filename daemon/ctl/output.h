@@ -12,6 +12,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -65,3 +66,5 @@ void output_wrapped(unsigned indent, struct str text);
 
 /* Text for a terminal: control characters as \xNN, on one line. */
 int output_safe(struct str text, struct buf *out);
+int output_words(struct buf *out, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0))); /* put together, and made so */
