@@ -222,13 +222,14 @@ LANGUAGE sql STABLE AS $$
 			r.why_not)::issue_reader,
 		coalesce(f.tries, 0::smallint), coalesce(f.doubts, 0::smallint),
 		CASE
-		WHEN d.outcome IS NOT NULL THEN d.outcome::text
+		WHEN (d.session, d.n) = (w.session, w.n) THEN d.outcome::text
 		WHEN f.issue IS NOT NULL AND (f.session, f.n) IS DISTINCT FROM (w.session, w.n) THEN 'deferred'
+		-- Put off, and come to an end in another window since.
+		WHEN f.issue IS NULL AND d.issue IS NOT NULL THEN 'deferred'
 		END
 	FROM send_window w
 	CROSS JOIN LATERAL issue_readers(w.issue, w.members, p_now) r
 	LEFT JOIN delivery d ON d.issue = w.issue AND d.subscriber = r.subscriber
-		AND d.session = w.session AND d.n = w.n
 	LEFT JOIN deferral f ON f.issue = w.issue AND f.subscriber = r.subscriber
 	WHERE w.session = p_session AND w.n = p_n AND w.members IS NOT NULL AND w.issue IS NOT NULL
 $$;
@@ -358,12 +359,15 @@ BEGIN
 	RETURN v_strange;
 END $$;
 
--- Puts readers off: makes their deferral or moves it on, and lets go of it. Rows are deferral's
--- columns by name.
+-- Puts readers off: makes their deferral or moves it on, and lets go of it; but for one whose end is
+-- known by another window. Rows are deferral's columns by name.
 CREATE FUNCTION deferral_put(p_rows jsonb) RETURNS void
 LANGUAGE sql AS $$
 	INSERT INTO deferral AS d
-		SELECT r.* FROM jsonb_populate_recordset(NULL::deferral, p_rows) r ORDER BY r.issue, r.subscriber
+		SELECT r.* FROM jsonb_populate_recordset(NULL::deferral, p_rows) r
+		WHERE NOT EXISTS (SELECT 1 FROM delivery e
+			WHERE e.issue = r.issue AND e.subscriber = r.subscriber AND e.outcome <> 'in_doubt')
+		ORDER BY r.issue, r.subscriber
 		ON CONFLICT (issue, subscriber) DO UPDATE SET
 			due_at = excluded.due_at, tries = excluded.tries, doubts = excluded.doubts,
 			variant = excluded.variant, relay = excluded.relay, code = excluded.code,

@@ -92,7 +92,7 @@ END $$;
 
 -- Records what came of letters: an outcome ends one, none (NULL) puts it off until due_at. Rows are
 -- letter's columns by name: id, outcome, due_at, tries, doubts, relay, code, enhanced, reason,
--- queue_id. A letter whose end is known keeps it.
+-- queue_id. A letter whose end is known keeps it; a doubt becomes known.
 CREATE FUNCTION letters_settle(p_rows jsonb, p_now timestamptz) RETURNS void
 LANGUAGE sql AS $$
 	UPDATE letter t SET outcome = r.outcome, ended_at = CASE WHEN r.outcome IS NOT NULL THEN p_now END,
@@ -100,7 +100,8 @@ LANGUAGE sql AS $$
 			relay = r.relay, code = r.code, enhanced = r.enhanced, reason = r.reason,
 			queue_id = r.queue_id, session = NULL, n = NULL
 		FROM jsonb_populate_recordset(NULL::letter, p_rows) r
-		WHERE t.id = r.id AND (t.outcome IS NULL OR t.outcome = 'in_doubt')
+		WHERE t.id = r.id
+			AND (t.outcome IS NULL OR t.outcome = 'in_doubt' AND r.outcome IN ('delivered', 'refused'))
 $$;
 
 -- ---- link tokens ------------------------------------------------------------------------------

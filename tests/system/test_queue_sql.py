@@ -693,6 +693,37 @@ def test_an_open_window_tells_what_was_recorded(q):
     assert q.rows("SELECT * FROM window_readers(%s, 1, %s)", session, NOON) == []
 
 
+def test_who_was_put_off_and_got_it_by_another_window_is_not_sent_to_again(q):
+    """The engine dies while a slow reader holds the first window open, and settles it from its journal,
+    which tells of the answer that put the other one off."""
+    put_off, slow = q.reader(), q.reader()
+    issue, session = q.open(), q.session()
+    q.take("fresh", session, 1)
+    q.run(on_deferral(subscriber=str(put_off), due_at="'2026-11-24'").format(issue=issue))
+    row = q.value("SELECT row_to_json(d) FROM deferral d")
+    assert q.take("retry", session, 2) == [put_off]
+    q.deliver(issue, session, 2, put_off)
+    q.settle(session, 2, delivered=1)
+    rows = "SELECT (w.reader).subscriber, w.recorded FROM window_readers(%s, 1, %s) w ORDER BY 1"
+    assert q.rows(rows, session, NOON) == [(put_off, "deferred"), (slow, None)]
+    q.run("SELECT deferral_put(%s)", json([row]))
+    assert q.value("SELECT count(*) FROM deferral") == 0
+
+
+def test_who_is_in_doubt_may_be_put_off(q):
+    reader = q.reader()
+    issue, session = q.open(), q.session()
+    q.take("fresh", session, 1)
+    q.deliver(issue, session, 1, reader, outcome="in_doubt")
+    q.settle(session, 1, in_doubt=1)
+    q.run(on_deferral(subscriber=str(reader), due_at="'2026-11-24'").format(issue=issue))
+    assert q.take("retry", session, 2) == [reader]
+    assert q.rows("SELECT w.recorded FROM window_readers(%s, 2, %s) w", session, NOON) == [(None,)]
+    row = q.value("SELECT row_to_json(d) FROM deferral d")
+    q.run("SELECT deferral_put(%s)", json([{**row, "tries": 3}]))
+    assert q.rows("SELECT tries, session FROM deferral") == [(3, None)]
+
+
 def row_of(of_issue, to, **more):
     return {"issue": of_issue, "subscriber": to, "at": NOON, "session": 1, "n": 1, "variant": 1,
             "address_no": 1, "outcome": "delivered", "attempt": 1, **more}
@@ -812,6 +843,9 @@ def test_a_letter_that_is_put_off_waits_and_one_whose_end_is_known_keeps_it(q):
     assert take_letters(q, session, 2) == []
     assert take_letters(q, session, 2, now="2026-11-24 13:00+00") == [(one, None, None)]
     settle_letter(q, id=one, outcome="in_doubt", tries=2, doubts=1)
+    settle_letter(q, id=one, due_at="2026-11-25", tries=9)
+    settle_letter(q, id=one, outcome="skipped", tries=9)
+    assert q.rows("SELECT outcome::text, tries FROM letter") == [("in_doubt", 2)]
     settle_letter(q, id=one, outcome="delivered", tries=2, queue_id="Q")
     for outcome in ("refused", "in_doubt", None):
         settle_letter(q, id=one, outcome=outcome, tries=9)
