@@ -43,8 +43,9 @@ CREATE TYPE window_letter AS (
 	recorded   text
 );
 
--- Letters by their ids as they stand now.
-CREATE FUNCTION letters_readers(p_ids bigint[], p_now timestamptz) RETURNS SETOF window_letter
+-- The letters of a window as they stand now.
+CREATE FUNCTION letters_readers(p_session int, p_n int, p_ids bigint[], p_now timestamptz)
+	RETURNS SETOF window_letter
 LANGUAGE sql STABLE AS $$
 	SELECT t.id, t.kind, t.list, t.subscriber, t.address, t.params, t.tries, t.doubts, t.created_at,
 		t.expires_at, coalesce(p.name, ''), coalesce(p.attrs, '{}'),
@@ -58,7 +59,11 @@ LANGUAGE sql STABLE AS $$
 		WHEN t.kind = 'confirm' AND s.status IS DISTINCT FROM 'pending' THEN 'not pending'
 		WHEN t.kind = 'welcome' AND s.status IS DISTINCT FROM 'active' THEN 'unsubscribed'
 		END,
-		CASE WHEN t.outcome IS NOT NULL THEN t.outcome::text WHEN t.session IS NULL THEN 'deferred' END
+		CASE
+		WHEN t.outcome IS NOT NULL THEN t.outcome::text
+		-- Nobody's, or another window's since.
+		WHEN (t.session, t.n) IS DISTINCT FROM (p_session, p_n) THEN 'deferred'
+		END
 	FROM unnest(p_ids) m (id)
 	JOIN letter t ON t.id = m.id
 	JOIN list l ON l.id = t.list
@@ -87,7 +92,7 @@ BEGIN
 		RETURN;
 	END IF;
 	PERFORM window_open(p_session, p_n, 'letter', NULL, '', v_ids, p_now);
-	RETURN QUERY SELECT * FROM letters_readers(v_ids, p_now);
+	RETURN QUERY SELECT * FROM letters_readers(p_session, p_n, v_ids, p_now);
 END $$;
 
 -- Records what came of letters: an outcome ends one, none (NULL) puts it off until due_at. Rows are

@@ -80,7 +80,7 @@ SELECT w.issue, w.kind, w.provider, (w.reader).*, w.tries, w.doubts, w.recorded
 -- name: window_letters
 SELECT t.id, t.kind, t.list, t.subscriber, t.address, t.params, t.tries, t.doubts, t.expires_at,
 		t.name, t.attrs, t.lang, t.theme, t.token_gen, t.content, t.why_not, t.recorded
-	FROM send_window w CROSS JOIN LATERAL letters_readers(w.members, $3::timestamptz) t
+	FROM send_window w CROSS JOIN LATERAL letters_readers(w.session, w.n, w.members, $3::timestamptz) t
 	WHERE w.session = $1::int AND w.n = $2::int AND w.members IS NOT NULL
 
 -- name: delivery_put

@@ -853,6 +853,18 @@ def test_a_letter_that_is_put_off_waits_and_one_whose_end_is_known_keeps_it(q):
         ("delivered", 2, "Q", True)]
 
 
+def test_a_letter_that_another_window_holds_now_is_not_the_first_ones(q):
+    session = q.session()
+    one, slow = letter(q, None, "test"), letter(q, None, "test")
+    take_letters(q, session, 1)
+    settle_letter(q, id=one, due_at=NOON)
+    assert take_letters(q, session, 2) == [(one, None, None)]
+    recorded = ("SELECT t.id, t.recorded FROM send_window w, letters_readers(w.session, w.n, w.members, %s) t"
+                " WHERE w.n = %s ORDER BY 1")
+    assert q.rows(recorded, NOON, 1) == [(one, "deferred"), (slow, None)]
+    assert q.rows(recorded, NOON, 2) == [(one, None)]
+
+
 # ---- sessions ----------------------------------------------------------------------------------
 
 ENGINE = "11111111-2222-4333-8444-555555555555"
