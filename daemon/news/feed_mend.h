@@ -10,4 +10,4 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-int feed_mend(struct buf *out, struct str text); /* -ENOMEM */
+int feed_mend(struct buf *out, struct str s); /* -ENOMEM */

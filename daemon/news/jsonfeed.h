@@ -6,4 +6,4 @@
 #include "news/feed_node.h"
 
 /* Reads valid UTF-8 into b->feed. -EBADMSG: no JSON, or no JSON Feed. */
-int jsonfeed_read(struct feed_build *b, struct str text, struct why *why);
+int jsonfeed_read(struct feed_build *b, struct str source, struct why *why);

@@ -119,7 +119,7 @@ static int read_node(struct reader *r, xmlNode *node)
 	} else if (!strcasecmp(name, "script")) {
 		const char *type = maintext_attribute(node, "type");
 		char *script;
-		if (!type || strcasecmp(type, "application/ld+json"))
+		if (!type || strcasecmp(type, "application/ld+json") != 0)
 			return 0;
 		int err = read_content(r, node, &script);
 		if (err >= 0 && jsonld_read(r->arena, str_of(script), &h->ld) < 0)

@@ -9,10 +9,10 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "must.h"
 #include "web/client.h"
 #include "web/form.h"
 #include "web/pages.h"
-#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

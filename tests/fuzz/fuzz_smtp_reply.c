@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <utf8proc.h>
 
-#include "send/reply.h"
 #include "must.h"
+#include "send/reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -145,9 +145,8 @@ static void copy_rows_hide_their_marks(void **state)
 	copyrow_texts(&rows, (struct str[]){STR("\"")}, 1);
 	copyrow_usec(&rows, 0);
 	assert_int_equal(copyrow_end(&rows), 0);
-	assert_string_equal(buf_text(&rows),
-			    "7\ta\\tb\\\\n\\r\\n\t\\N\t{\"\\\\\"\"}\t"
-			    "1970-01-01T00:00:00.000000Z\n");
+	assert_string_equal(buf_text(&rows), "7\ta\\tb\\\\n\\r\\n\t\\N\t{\"\\\\\"\"}\t"
+					     "1970-01-01T00:00:00.000000Z\n");
 	assert_int_equal(copyrow_end(&rows), -EINVAL);
 }
 
