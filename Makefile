@@ -157,8 +157,13 @@ DRIVER_LDFLAGS_smtp_driver := $(WRAP_ALLOC)
 DRIVER_LDFLAGS_store_driver := \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
+# They wait more than they work, so more of them than there are cores run side by side; each worker
+# has a PostgreSQL of its own.
+WORKERS ?= 4
+
 system: all $(DRIVER_BIN) ## the system tests (pytest) against the programs in O
-	DIGESTD_BUILD=$(O) /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/system $(PYTEST)
+	DIGESTD_BUILD=$(O) /usr/bin/python3 -m pytest -q -p no:cacheprovider -n $(WORKERS) \
+		--dist loadfile tests/system $(PYTEST)
 
 check: deps-test ## everything that must hold: builds, unit and system tests, with sanitizers too
 	@sh tests/check.sh

@@ -6,7 +6,7 @@ set -eu
 build="gcc make pkg-config libc6-dev libcurl4-openssl-dev libpq-dev libconfig-dev libsystemd-dev
 	libmicrohttpd-dev libcmark-dev libxml2-dev libssl-dev libjansson-dev libutf8proc-dev
 	libidn2-dev zlib1g-dev postgresql-15 python3 ca-certificates tzdata"
-test="libcmocka-dev python3-pytest python3-psycopg2 python3-cryptography pgbouncer
+test="libcmocka-dev python3-pytest python3-pytest-xdist python3-psycopg2 python3-cryptography pgbouncer
 	postgresql-15-plpgsql-check clang
 	systemd openssl curl procps postfix chromium-driver python3-selenium"
 lint="clang clang-format pyflakes3 clang-tidy cppcheck shellcheck mandoc valgrind"
