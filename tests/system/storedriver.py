@@ -42,7 +42,7 @@ class Driver:
         self.process.stdin.write("".join(command + "\n" for command in commands))
         self.process.stdin.flush()
 
-    def expect(self, pattern, timeout=20):
+    def expect(self, pattern, timeout=90):
         """Waits for a line that matches; returns it and those before it."""
         seen = []
         deadline = time.monotonic() + timeout

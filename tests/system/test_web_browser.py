@@ -8,6 +8,8 @@ import pytest
 from webserver import Store, Web, token
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="python3-selenium isn't installed")
+from selenium.webdriver.support import expected_conditions  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 pytestmark = pytest.mark.skipif(
     not shutil.which("chromedriver") or not shutil.which("chromium"),
     reason="chromium and chromium-driver aren't installed")
@@ -54,7 +56,12 @@ def check(browser):
 
 
 def press(browser):
+    """Presses the page's button, and waits for the page that answers."""
+    before = browser.find_element("tag name", "html")
     browser.find_element("css selector", "button").click()
+    wait = WebDriverWait(browser, 60)
+    wait.until(expected_conditions.staleness_of(before))
+    wait.until(lambda b: b.execute_script("return document.readyState") == "complete")
 
 
 def contrasts(browser):
@@ -80,7 +87,7 @@ def test_a_reader_joins_confirms_leaves_and_comes_back(build, store, tmp_path, b
         base = f"http://{web.where}"
         browser.get(base + "/")
         check(browser)
-        browser.find_element("css selector", "main a").click()
+        browser.get(browser.find_element("css selector", "main a").get_attribute("href"))
         check(browser)
         trap = browser.find_element("id", "website")
         assert not trap.is_displayed()
