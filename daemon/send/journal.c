@@ -11,7 +11,10 @@
 #include "base/log.h"
 #include "send/journal_inside.h"
 
-enum { RESERVE = 1 << 20 }; /* bytes that are allocated ahead at a time */
+enum {
+	RESERVE = 1 << 20, /* bytes that are allocated ahead at a time */
+	FULL = 64 << 20,   /* a file of so many bytes is followed by another */
+};
 
 struct journal {
 	int dir;
@@ -21,6 +24,7 @@ struct journal {
 	off_t allocated; /* bytes that the file system has promised */
 	size_t unanswered;
 	struct buf pending; /* records to be written */
+	char head[HEAD];    /* of each of its files */
 };
 
 /* ---- putting records together ---------------------------------------------------------------- */
@@ -194,6 +198,25 @@ int journal_settled(struct journal *j, int32_t session, int32_t window)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
+/* Makes a new file with nothing but its head. */
+static int make_file(const struct journal *j, unsigned number, int *ret)
+{
+	char name[32];
+	journal_file_name(number, name);
+	_cleanup_close_ int fd = openat(j->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	ssize_t n = pwrite(fd, j->head, sizeof(j->head), 0);
+	if (n != (ssize_t)sizeof(j->head)) {
+		int r = n < 0 ? -errno : -ENOSPC;
+		unlinkat(j->dir, name, 0);
+		return r;
+	}
+	*ret = fd;
+	fd = -1;
+	return 0;
+}
+
 int journal_open(int dir, const char *engine, const char *boot, int32_t session,
 		 struct journal **ret, struct why *why)
 {
@@ -208,29 +231,52 @@ int journal_open(int dir, const char *engine, const char *boot, int32_t session,
 		return -ENOMEM;
 	j->dir = dir;
 	j->number = count ? numbers[count - 1] + 1 : 1;
-	char name[32];
-	journal_file_name(j->number, name);
-	j->fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (j->fd < 0) {
-		r = why_set(why, -errno, "%s: %s", name, strerror(errno));
-		free(j);
-		return r;
-	}
-	char head[HEAD] = {0};
-	memcpy(head, JOURNAL_MAGIC, strlen(JOURNAL_MAGIC));
-	memcpy(head + 8, engine, strnlen(engine, 36));
-	memcpy(head + 48, boot, strnlen(boot, 36));
+	j->end = HEAD;
+	memcpy(j->head, JOURNAL_MAGIC, strlen(JOURNAL_MAGIC));
+	memcpy(j->head + 8, engine, strnlen(engine, 36));
+	memcpy(j->head + 48, boot, strnlen(boot, 36));
 	for (size_t i = 0; i < 4; i++)
-		head[HEAD_SESSION + i] = (char)((uint32_t)session >> (8 * i));
-	buf_add(&j->pending, head, sizeof(head));
-	r = journal_flush(j);
+		j->head[HEAD_SESSION + i] = (char)((uint32_t)session >> (8 * i));
+	r = make_file(j, j->number, &j->fd);
 	if (r < 0) {
-		why_set(why, r, "%s: %s", name, strerror(-r));
-		unlinkat(dir, name, 0);
-		journal_close(j);
-		return r;
+		free(j);
+		return why_set(why, r, "a journal can't be begun: %s", strerror(-r));
 	}
 	*ret = j;
+	return 0;
+}
+
+/* What was allocated ahead goes back. */
+static void close_file(const struct journal *j)
+{
+	if (ftruncate(j->fd, j->end) < 0)
+		log_debug("journal.%u: %s", j->number, strerror(errno));
+	close(j->fd);
+}
+
+int journal_rotate(struct journal *j)
+{
+	int r = journal_flush(j);
+	if (r < 0)
+		return r;
+	struct journal next = *j;
+	next.number++;
+	next.end = HEAD;
+	next.allocated = 0;
+	r = make_file(j, next.number, &next.fd);
+	if (r < 0)
+		return r;
+	/* The replies to what the old file intends come into the new one. */
+	r = reserve(&next);
+	if (r < 0) {
+		char name[32];
+		journal_file_name(next.number, name);
+		unlinkat(j->dir, name, 0);
+		close(next.fd);
+		return r;
+	}
+	close_file(j);
+	*j = next;
 	return 0;
 }
 
@@ -240,19 +286,19 @@ void journal_close(struct journal *j)
 		return;
 	if (journal_flush(j) < 0)
 		log_error("journal.%u: the last records can't be written", j->number);
-	/* What was allocated ahead goes back. */
-	if (ftruncate(j->fd, j->end) < 0)
-		log_debug("journal.%u: %s", j->number, strerror(errno));
-	close(j->fd);
+	close_file(j);
 	buf_free(&j->pending);
 	free(j);
 }
 
-int journal_prune(struct journal *j, usec_t keep)
+int journal_tidy(struct journal *j, usec_t keep)
 {
 	_cleanup_free_ unsigned *numbers = NULL;
 	size_t count;
-	int r = journal_files(j->dir, &numbers, &count);
+	int r = j->end > FULL ? journal_rotate(j) : 0;
+	if (r < 0)
+		return r;
+	r = journal_files(j->dir, &numbers, &count);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < count; i++) {

@@ -8,9 +8,9 @@
  * id in each file's head is another one, and everything without a reply is in doubt.
  *
  * Room for the reply is reserved with the intent, so a disk that fills up stops the handing over
- * and never the answer. Files are "journal.1", "journal.2" ... in the state directory; each life
- * of an engine begins a new one and removes those whose windows are all settled, once they are
- * older than the time that they are to be kept.
+ * and never the answer. Files are "journal.1", "journal.2" ... in the state directory. Each life
+ * of an engine begins a new one, and another when that has grown large; old ones are removed after
+ * the time that they are to be kept.
  *
  * Layout: integers little endian. A file begins with a head of 96 bytes; then records, each
  * length (u32, of what follows the CRC), CRC-32 (u32, of the same bytes), type (u8), fields.
@@ -83,8 +83,14 @@ int journal_settled(struct journal *j, int32_t session, int32_t window);
 /* Writes what was put off; when that fails, it is still there for the next time. */
 int journal_flush(struct journal *j);
 
-/* Removes files, other than the one that is written, last changed before `keep` ago. */
-int journal_prune(struct journal *j, usec_t keep);
+/* Goes on in a new file. When that can't be made, it goes on in the old one. -errno. */
+int journal_rotate(struct journal *j);
+
+/*
+ * Goes on in a new file when this one is large, and removes those that were last changed before
+ * `keep` ago. To be called every minute or so. -errno: it isn't tidy, and works all the same.
+ */
+int journal_tidy(struct journal *j, usec_t keep);
 
 /* What reading the files of earlier lives calls, in the order in which they were written. */
 struct journal_reader {

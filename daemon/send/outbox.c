@@ -121,6 +121,13 @@ static void beat_end(void *user, const struct db_end *end)
 	}
 }
 
+static void tidy_journal(struct outbox *o)
+{
+	int r = journal_tidy(o->journal, o->settings->timing.journal_keep);
+	if (r < 0)
+		log_warning("the journal can't be tidied up: %s", strerror(-r));
+}
+
 static int on_beat_timer(sd_event_source *timer, uint64_t at, void *user)
 {
 	(void)at;
@@ -138,7 +145,7 @@ static int on_beat_timer(sd_event_source *timer, uint64_t at, void *user)
 		o->keys_read = clock_mono();
 		db_query(o->parts.db, sql_link_keys, NULL, on_keys, NULL, o);
 		if (o->journal)
-			journal_prune(o->journal, o->settings->timing.journal_keep);
+			tidy_journal(o);
 	}
 	return arm(timer, o->settings->timing.beat);
 }

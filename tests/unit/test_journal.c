@@ -314,11 +314,41 @@ static void old_files_go_and_the_new_one_stays(void **state)
 	utimensat(d->fd, "journal.1", long_ago, 0);
 	journal_close(open_journal(d));
 	struct journal *j = open_journal(d);
-	assert_int_equal(journal_prune(j, 3600 * USEC_PER_SEC), 0);
+	assert_int_equal(journal_tidy(j, 3600 * USEC_PER_SEC), 0);
 	assert_int_equal(faccessat(d->fd, "journal.1", F_OK, 0), -1);
 	assert_int_equal(faccessat(d->fd, "journal.2", F_OK, 0), 0);
 	assert_int_equal(faccessat(d->fd, "journal.3", F_OK, 0), 0);
 	journal_close(j);
+}
+
+static void it_goes_on_in_a_new_file(void **state)
+{
+	struct dir *d = *state;
+	struct journal *j = open_journal(d);
+	struct journal_intent a = intent_of(1), b = intent_of(2);
+	struct journal_reply reply = reply_of(1);
+	assert_int_equal(journal_intent(j, &a), 0);
+	assert_int_equal(journal_rotate(j), 0);
+	assert_int_equal(journal_reply(j, &reply), 0);
+	assert_int_equal(journal_intent(j, &b), 0);
+	assert_int_equal(faccessat(d->fd, "journal.2", F_OK, 0), 0);
+
+	/* No room for a third: the second goes on. */
+	disk = 0;
+	assert_int_equal(journal_rotate(j), -ENOSPC);
+	disk = INT64_MAX;
+	assert_int_equal(faccessat(d->fd, "journal.3", F_OK, 0), -1);
+	reply = reply_of(2);
+	assert_int_equal(journal_reply(j, &reply), 0);
+	journal_close(j);
+
+	struct told told = {0};
+	assert_false(replay(d, BOOT, &told).torn);
+	const char *text = buf_text(&told.text);
+	const char *first = strstr(text, "reply 1 250"),
+		   *second = strstr(text, "intent 202611000001/2.1");
+	assert_true(first && second && first < second && strstr(second, "reply 2 250"));
+	buf_free(&told.text);
 }
 
 int main(void)
@@ -332,6 +362,7 @@ int main(void)
 	    IN_DIR(a_long_text_is_cut_between_characters),
 	    IN_DIR(a_torn_tail_is_told_and_what_precedes_it_kept),
 	    IN_DIR(a_full_disk_stops_intents_and_never_replies),
+	    IN_DIR(it_goes_on_in_a_new_file),
 	    IN_DIR(old_files_go_and_the_new_one_stays),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
