@@ -256,6 +256,10 @@ int outbox_reload(struct outbox *o, const struct settings *settings, struct why 
 
 void outbox_status(const struct outbox *o, char *text, size_t room)
 {
+	if (o->state < OUTBOX_RUNNING) {
+		snprintf(text, room, "waiting for the database");
+		return;
+	}
 	size_t waiting = 0, out = 0;
 	for (const struct window *w = o->windows; w; w = w->next) {
 		waiting += w->in_state[MEMBER_WAITING];
