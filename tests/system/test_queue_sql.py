@@ -529,7 +529,7 @@ def test_a_take_is_fenced(q, kind, fence):
     reader = q.reader()
     issue, session = q.open(), q.session()
     if kind == "retry":
-        q.run(on_deferral(subscriber=str(reader)).format(issue=issue))
+        q.run(on_deferral(subscriber=str(reader), due_at="'2026-11-24'").format(issue=issue))
     if kind == "sweep":
         q.put(reader, "zone", zone="Asia/Tokyo")
         assert q.take("fresh", session, 9) == []
@@ -552,7 +552,7 @@ def test_a_take_is_fenced(q, kind, fence):
 def test_an_expired_issue_is_not_taken_and_what_was_put_off_comes_to_its_end(q):
     reader, other = q.reader(), q.reader()
     issue, session = q.open(), q.session()
-    q.run(on_deferral(subscriber=str(other)).format(issue=issue))
+    q.run(on_deferral(subscriber=str(other), due_at="'2026-11-24'").format(issue=issue))
     late = "2026-12-24"
     assert q.take("fresh", session, 1, now=late) is None
     assert q.take("sweep", session, 1, now=late) is None
