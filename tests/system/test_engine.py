@@ -56,12 +56,15 @@ def test_killed_in_the_middle_it_goes_on_and_doubts_at_most_one_a_connection(mak
             engine.start()
         engine.wait_for(lambda: news.state(issue) == "done")
     count = accepted(smtpd)
-    assert len(count) == 600, "somebody was lost"
+    assert len(count) >= 600 - news.outcomes(issue).get("in_doubt", 0), "somebody was lost"
     twice = [to for to, n in count.items() if n > 1]
     doubted = {row[0] for row in news.rows(
         "SELECT p.email FROM attempt a JOIN subscriber p ON p.id = a.subscriber WHERE cause LIKE 'in doubt%%'")}
     assert set(twice) <= doubted and len(doubted) <= 3 * 5
-    assert news.outcomes(issue).get("delivered") == 600
+    # A mail that was sent again and met another kill stays in doubt, and is named.
+    outcomes = news.outcomes(issue)
+    assert outcomes["delivered"] + outcomes.get("in_doubt", 0) == 600 and set(outcomes) <= {"delivered", "in_doubt"}
+    assert outcomes.get("in_doubt", 0) <= len(doubted)
 
 
 def test_who_leaves_while_it_runs_gets_nothing(make):
