@@ -24,3 +24,11 @@ bool str_cut(struct str a, char mark, struct str *ret_before, struct str *ret_re
 	*ret_rest = str_from(a, n + 1);
 	return true;
 }
+
+struct str str_take(struct str *rest, char mark)
+{
+	struct str taken = *rest, left = str_from(*rest, rest->n);
+	str_cut(*rest, mark, &taken, &left);
+	*rest = left;
+	return taken;
+}

@@ -56,3 +56,6 @@ struct str str_trim(struct str a); /* without ASCII white space at both ends */
 
 /* Cuts at the first `mark`: true when there is one; what follows it goes to *ret_rest. */
 bool str_cut(struct str a, char mark, struct str *ret_before, struct str *ret_rest);
+
+/* Takes what precedes the first `mark` off, and the mark; all of it when there is none. */
+struct str str_take(struct str *rest, char mark);

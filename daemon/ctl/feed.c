@@ -35,14 +35,10 @@ static int read_drop_file(struct ctl *ctl, const char *path, struct words *words
 	char *text = arena_copy(&ctl->arena, buf_str(&b));
 	if (!text)
 		return ctl_no_memory();
-	struct str rest = str_of(text), line;
+	struct str rest = str_of(text);
 	int r = CTL_OK;
 	while (r == CTL_OK && rest.n) {
-		if (!str_cut(rest, '\n', &line, &rest)) {
-			line = rest;
-			rest = STR("");
-		}
-		line = str_trim(line);
+		struct str line = str_trim(str_take(&rest, '\n'));
 		if (line.n)
 			r = add_word(words, line);
 	}

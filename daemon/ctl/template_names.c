@@ -160,13 +160,11 @@ struct names {
 
 static struct type resolve(const struct names *names, const char *name)
 {
-	struct str part, rest;
+	struct str rest = str_of(name);
 	if (strcmp(name, ".") == 0)
 		return names->depth ? names->stack[names->depth - 1]
 				    : (struct type){KIND_ROOT, NULL, NULL};
-	bool more = str_cut(str_of(name), '.', &part, &rest);
-	if (!more)
-		part = str_of(name);
+	struct str part = str_take(&rest, '.');
 	struct type type = {0};
 	for (size_t i = names->depth; i-- > 0 && type.kind == KIND_NONE;)
 		if (names->stack[i].kind != KIND_ANY)
@@ -175,11 +173,8 @@ static struct type resolve(const struct names *names, const char *name)
 		type = root_field(names->scope, names->text, part);
 	for (size_t i = names->depth; i-- > 0 && type.kind == KIND_NONE;)
 		type = part_of(&names->stack[i], part); /* a reader may have any attribute */
-	while (more && type.kind != KIND_NONE) {
-		struct str after = rest;
-		more = str_cut(after, '.', &part, &rest);
-		type = part_of(&type, more ? part : after);
-	}
+	while (rest.n && type.kind != KIND_NONE)
+		type = part_of(&type, str_take(&rest, '.'));
 	return type;
 }
 

@@ -26,13 +26,11 @@ int mustache_name_split(struct arena *arena, struct str text, const struct musta
 	name->text = copy;
 	name->count = count;
 
-	struct str rest = {copy, text.n}, before;
+	struct str rest = {copy, text.n};
 	for (size_t i = 0; i < count; i++) {
-		if (!str_cut(rest, '.', &before, &rest))
-			before = rest;
-		if (!before.n)
+		name->part[i] = str_take(&rest, '.');
+		if (!name->part[i].n)
 			return -EINVAL;
-		name->part[i] = before;
 	}
 	*ret = name;
 	return 0;

@@ -59,13 +59,10 @@ static int unescape(struct str s, struct arena *arena, struct str *ret)
 static int parse_urlencoded(struct str body, struct arena *arena, struct form *ret)
 {
 	while (body.n) {
-		struct str pair = body, rest = {"", 0}, name, value = {"", 0};
-		str_cut(body, '&', &pair, &rest);
-		body = rest;
-		if (!pair.n)
+		struct str value = str_take(&body, '&');
+		if (!value.n)
 			continue;
-		name = pair;
-		str_cut(pair, '=', &name, &value);
+		struct str name = str_take(&value, '=');
 		int r = unescape(name, arena, &name);
 		if (r == 0)
 			r = unescape(value, arena, &value);
@@ -133,9 +130,7 @@ static struct str parameter(struct str value, const char *wanted)
 /* The media type or the like, without its parameters. */
 static struct str first_word(struct str value)
 {
-	struct str word = value, rest;
-	str_cut(value, ';', &word, &rest);
-	return str_trim(word);
+	return str_trim(str_take(&value, ';'));
 }
 
 /* The name that a part's header gives; empty: it is none of a form, or a file. */

@@ -92,13 +92,10 @@ const struct words *pages_words(const struct pages *p, const char *accept, const
 const char *pages_text(const struct words *words, const char *name)
 {
 	const json_t *at = json_object_get(words->text, "web");
-	struct str rest = str_of(name), part;
+	struct str rest = str_of(name);
 	while (rest.n) {
 		char key[NAME_MOST];
-		struct str next = {"", 0};
-		part = rest;
-		str_cut(rest, '.', &part, &next);
-		rest = next;
+		struct str part = str_take(&rest, '.');
 		if (part.n >= sizeof(key))
 			return "";
 		memcpy(key, part.p, part.n);

@@ -17,10 +17,9 @@ static struct str weekday_name(json_t *locale, struct str day)
 int rhythm_text(json_t *locale, struct str schedule, struct buf *out)
 {
 	char key[16];
-	struct str rhythm = schedule, rest = {"", 0}, day = {"", 0}, time;
-	str_cut(schedule, ' ', &rhythm, &rest);
-	time = rest;
-	str_cut(rest, ' ', &day, &time);
+	struct str time = schedule, day = {"", 0};
+	struct str rhythm = str_take(&time, ' ');
+	str_cut(time, ' ', &day, &time);
 	if (rhythm.n >= sizeof(key))
 		return buf_addstr(out, schedule);
 	memcpy(key, rhythm.p, rhythm.n);

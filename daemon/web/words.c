@@ -86,11 +86,8 @@ const struct words *languages_choose(const struct languages *l, const char *acce
 	unsigned best_quality = 0;
 	struct str rest = str_of(accept);
 	while (rest.n) {
-		struct str range = rest, next = {"", 0}, tag, parameters = {"", 0};
-		str_cut(rest, ',', &range, &next);
-		rest = next;
-		tag = range;
-		str_cut(range, ';', &tag, &parameters);
+		struct str parameters = str_take(&rest, ',');
+		struct str tag = str_take(&parameters, ';');
 		unsigned q = quality(str_trim(parameters));
 		const struct words *w = q > best_quality ? match(l, str_trim(tag)) : NULL;
 		if (w) {

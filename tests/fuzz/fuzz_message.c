@@ -10,16 +10,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct str next(struct str *input)
-{
-	struct str part;
-	if (!str_cut(*input, '\0', &part, input)) {
-		part = *input;
-		*input = str_from(*input, input->n);
-	}
-	return part;
-}
-
 static int reduce(struct arena *arena, struct str text, enum mustache_escape escape,
 		  struct piece **ret)
 {
@@ -69,9 +59,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct str input = {(const char *)data, size};
 	struct piece *subject = NULL, *text = NULL, *html = NULL;
 	struct message *m;
-	if (reduce(&arena, next(&input), MUSTACHE_NONE, &subject) < 0 ||
-	    reduce(&arena, next(&input), MUSTACHE_NONE, &text) < 0 ||
-	    reduce(&arena, next(&input), MUSTACHE_HTML, &html) < 0)
+	if (reduce(&arena, str_take(&input, '\0'), MUSTACHE_NONE, &subject) < 0 ||
+	    reduce(&arena, str_take(&input, '\0'), MUSTACHE_NONE, &text) < 0 ||
+	    reduce(&arena, str_take(&input, '\0'), MUSTACHE_HTML, &html) < 0)
 		return 0;
 	const struct message_spec spec = {
 	    .headers = STR("From: <a@b.example>\r\n"),
@@ -84,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	if (message_compile(&arena, &spec, &m, NULL) < 0)
 		return 0;
-	struct str name = next(&input);
+	struct str name = str_take(&input, '\0');
 	json_auto_t *late = json_pack("{s:{s:s%}}", "reader", "name", name.p, (int)name.n);
 	if (!text_valid(name) || !late)
 		return 0;

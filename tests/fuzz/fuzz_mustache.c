@@ -13,16 +13,6 @@ enum { LIMIT = 1 << 16 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct str next(struct str *input)
-{
-	struct str part;
-	if (!str_cut(*input, '\0', &part, input)) {
-		part = *input;
-		*input = str_from(*input, input->n);
-	}
-	return part;
-}
-
 static int load(void *ctx, const char *name, struct str *ret, const char **ret_path,
 		struct why *why)
 {
@@ -76,8 +66,8 @@ static void render_both_ways(const struct mustache *m, json_t *data)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	struct str input = {(const char *)bytes, size};
-	struct str text = next(&input), partial = next(&input);
-	struct str data_text = next(&input), late_text = next(&input);
+	struct str text = str_take(&input, '\0'), partial = str_take(&input, '\0');
+	struct str data_text = str_take(&input, '\0'), late_text = str_take(&input, '\0');
 	json_auto_t *data = json_loadb(data_text.p, data_text.n, JSON_DECODE_ANY, NULL);
 	json_auto_t *late = json_loadb(late_text.p, late_text.n, 0, NULL);
 	_cleanup_arena_ struct arena arena = {0};

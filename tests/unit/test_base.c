@@ -75,6 +75,11 @@ static void views_cut_and_compare(void **state)
 	assert_true(str_is(before, "key") && str_is(rest, "a=b"));
 	assert_false(str_cut(STR("key"), '=', &before, &rest));
 	assert_false(str_cut(STR(""), '=', &before, &rest));
+	rest = STR("a,,b");
+	assert_true(str_is(str_take(&rest, ','), "a") && str_is(rest, ",b"));
+	assert_true(str_is(str_take(&rest, ','), "") && str_is(rest, "b"));
+	assert_true(str_is(str_take(&rest, ','), "b") && rest.n == 0);
+	assert_true(str_is(str_take(&rest, ','), ""));
 	assert_true(str_is(str_trim(STR(" \t a b\r\n")), "a b"));
 	assert_true(str_is(str_trim(STR("  ")), ""));
 	assert_true(str_case_is(STR("Starttls"), "STARTTLS"));
