@@ -3,9 +3,12 @@
  * prints events and a summary as lines of JSON (see test_relay.py). Relays have the ids 1, 2 ...
  *
  *   relay_driver relay=PORT:CONNECTIONS:WEIGHT:RATE:MESSAGES ... [mails=100] [to=r%d@example.org]
- *                [size=300] [drain=N] [reload=PORT] [seconds=20]
+ *                [size=300] [drain=N] [reload=PORT] [dot=MSEC] [idle=MSEC] [lonely=1] [seconds=300]
  *
- * drain: after so many outcomes; reload: the first relay moves to this port after ten outcomes.
+ * drain: after so many outcomes; reload: the first relay moves to this port after ten outcomes;
+ * dot, idle: the time limits that are tried, all others are long; lonely: each mail is given when
+ * no connection is left. A breaker's event tells how many mails its relay and the others were
+ * given.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -37,6 +40,8 @@ static struct {
 	struct settings_relay relays[RELAYS];
 	struct mail *mails;
 	int n, left, outcomes, drain, reload;
+	int given[10]; /* by the relays' ids */
+	bool lonely, may_give;
 	usec_t began;
 } d;
 
@@ -45,6 +50,14 @@ static void print(json_t *line)
 	json_dumpf(line, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(line);
+}
+
+static json_t *given(void)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < ELEMENTS(d.given); i++)
+		json_array_append_new(list, json_integer(d.given[i]));
+	return list;
 }
 
 static void finish(void)
@@ -58,9 +71,10 @@ static void finish(void)
 	}
 	char status[1000];
 	relay_pool_status(d.pool, status, sizeof(status));
-	print(json_pack("{s:s, s:f, s:s, s:I}", "event", "summary", "seconds",
+	print(json_pack("{s:s, s:f, s:s, s:I, s:o}", "event", "summary", "seconds",
 			(double)(clock_mono() - d.began) / (double)USEC_PER_SEC, "status", status,
-			"connections", (json_int_t)relay_pool_connections(d.pool)));
+			"connections", (json_int_t)relay_pool_connections(d.pool), "given",
+			given()));
 	sd_event_exit(d.event, 0);
 }
 
@@ -76,6 +90,8 @@ static const struct smtp_mail *on_next(void *user, int32_t relay)
 {
 	(void)user;
 	static int at;
+	if (d.lonely && !d.may_give)
+		return NULL;
 	for (int i = 0; i < d.n; i++) {
 		struct mail *m = &d.mails[(at + i) % d.n];
 		if (!m->waits)
@@ -83,6 +99,8 @@ static const struct smtp_mail *on_next(void *user, int32_t relay)
 		at = (at + i + 1) % d.n;
 		m->waits = false;
 		m->by = m->by * 10 + relay;
+		d.given[relay]++;
+		d.may_give = false;
 		return &m->smtp;
 	}
 	return NULL;
@@ -141,8 +159,9 @@ static void on_doubt(void *user, const struct smtp_mail *smtp, enum smtp_end why
 static void on_breaker(void *user, int32_t relay, usec_t until, unsigned faults, const char *reason)
 {
 	(void)user;
-	print(json_pack("{s:s, s:i, s:b, s:i, s:s}", "event", "breaker", "relay", relay, "open",
-			until != 0, "faults", (int)faults, "reason", reason));
+	print(json_pack("{s:s, s:i, s:b, s:i, s:s, s:o}", "event", "breaker", "relay", relay,
+			"open", until != 0, "faults", (int)faults, "reason", reason, "given",
+			given()));
 }
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
@@ -155,6 +174,10 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	if (clock_mono() > d.began + (usec_t)d.settings.timing.look) {
 		finish();
 		return 0;
+	}
+	if (d.lonely && !d.may_give && relay_pool_idle(d.pool)) {
+		d.may_give = true;
+		relay_pool_wake(d.pool, 1);
 	}
 	sd_event_source_set_time(source, usec + 20 * USEC_PER_MSEC);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -203,7 +226,7 @@ static void make_mails(const char *to, int size)
 static void read_options(char **argv)
 {
 	const char *to = "r%d@example.org";
-	int size = 300, seconds = 20;
+	int size = 300, seconds = 300, dot = 60000, idle = 60000, lonely = 0;
 	d.n = 100;
 	for (; *argv; argv++) {
 		if (strncmp(*argv, "relay=", 6) == 0)
@@ -214,21 +237,25 @@ static void read_options(char **argv)
 		sscanf(*argv, "size=%d", &size);
 		sscanf(*argv, "drain=%d", &d.drain);
 		sscanf(*argv, "reload=%d", &d.reload);
+		sscanf(*argv, "dot=%d", &dot);
+		sscanf(*argv, "idle=%d", &idle);
+		sscanf(*argv, "lonely=%d", &lonely);
 		sscanf(*argv, "seconds=%d", &seconds);
 	}
+	d.lonely = lonely;
 	make_mails(to, size);
-	const usec_t limit = 500 * USEC_PER_MSEC;
+	const usec_t limit = 60 * USEC_PER_SEC;
 	d.settings.relays.items = d.relays;
 	d.settings.retry.breaker = (struct settings_backoff){
 	    .first = 100 * USEC_PER_MSEC, .factor = 2, .cap = USEC_PER_SEC};
 	d.settings.timing = (struct settings_timing){
-	    .scale = 10,
+	    .scale = 1,
 	    .relay_connect = limit,
 	    .relay_reply = limit,
 	    .relay_data = limit,
 	    .relay_block = limit,
-	    .relay_dot = limit,
-	    .relay_idle = limit,
+	    .relay_dot = (usec_t)dot * USEC_PER_MSEC,
+	    .relay_idle = (usec_t)idle * USEC_PER_MSEC,
 	    .relay_tcp = limit,
 	    .look = (usec_t)seconds * USEC_PER_SEC,
 	};
@@ -250,6 +277,7 @@ int main(int argc, char **argv)
 	struct curl_loop *loop = NULL;
 	struct why why = {""};
 	log_init("relay_driver");
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	read_options(argv + 1);
 	if (sd_event_new(&d.event) < 0 || curl_loop_open(d.event, &loop) < 0 ||
 	    relay_pool_open(loop, &d.settings, &events, NULL, &d.pool, &why) < 0)
@@ -257,7 +285,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < relay_pool_count(d.pool); i++)
 		relay_pool_set_id(d.pool, i, (int32_t)i + 1);
 	d.began = clock_mono();
-	relay_pool_wake(d.pool, (size_t)d.n);
+	if (!d.lonely)
+		relay_pool_wake(d.pool, (size_t)d.n);
 	sd_event_add_time_relative(d.event, NULL, CLOCK_MONOTONIC, 20 * USEC_PER_MSEC, 1, on_tick,
 				   NULL);
 	int r = sd_event_loop(d.event);

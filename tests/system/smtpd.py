@@ -18,6 +18,7 @@ line, --rule '{"stage": "rcpt", "match": "^bob@", "reply": "550 5.1.1 No such us
     reply    "code text", a list of such lines, or bytes that are sent as they are
     lines    makes the reply this many lines long
     delay    seconds before the reply
+    until    a function: the reply waits until it says so (what it is a reply to has been done)
     split    sends the reply in two packets, cut after so many bytes
     silent   never replies, nor reads on
     cut      closes the connection "before", "within" or "after" the reply
@@ -106,6 +107,7 @@ class Rule:
         self.match = re.compile(spec["match"]) if spec.get("match") else None
         self.skip = spec.get("skip", 0)
         self.times = spec.get("times")
+        self.held = 0  # so often it was the reply
 
     def holds(self, session, address):
         if self.spec.get("session", session.number) != session.number:
@@ -119,6 +121,7 @@ class Rule:
             if not self.times:
                 return False
             self.times -= 1
+        self.held += 1
         return True
 
 
@@ -157,6 +160,7 @@ class Session(asyncio.Protocol):
         self.tls = bool(server.smtps)
         self.user = None
         self.login = None  # what of AUTH is awaited
+        self.mails = 0
         self.transport = None
         self.forget()
 
@@ -210,14 +214,17 @@ class Session(asyncio.Protocol):
             self.busy = True
             return
         out = wire(said, spec.get("lines"))
-        if spec.get("delay"):
+        if spec.get("delay") or spec.get("until"):
             self.flush()
             self.busy = True
-            self.server.loop.call_later(spec["delay"], self.resume, spec, out)
+            self.server.loop.call_later(spec.get("delay", 0), self.resume, spec, out)
         else:
             self.say(spec, out)
 
     def resume(self, spec, out):
+        if not self.over and spec.get("until") and not spec["until"]():
+            self.server.loop.call_later(0.01, self.resume, spec, out)
+            return
         self.busy = False
         if not self.over:
             self.say(spec, out)
@@ -242,10 +249,11 @@ class Session(asyncio.Protocol):
             self.output.append(out)
 
     def watch_idleness(self):
-        """Closes with 421 what says nothing for so long, as servers do."""
+        """Closes with 421 what says nothing for so long after a mail, as servers do."""
         if self.alarm:
             self.alarm.cancel()
-        if self.server.idle and not self.in_body and not self.busy and not self.over:
+        if (self.server.idle and self.mails and self.sender is None and not self.busy
+                and not self.over):
             self.alarm = self.server.loop.call_later(self.server.idle, self.send_away)
 
     def send_away(self):
@@ -475,6 +483,7 @@ class Session(asyncio.Protocol):
 
     def take_message(self, message):
         number = self.server.next_id()
+        self.mails += 1
         address = self.address()
         refused = not self.recipients and not self.server.lone_dot_accepted
         reply = ("554 5.5.1 No valid recipients" if refused
@@ -634,7 +643,7 @@ class Server:
             await asyncio.sleep(0)
         self.thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
         self.thread.start()
-        if not ready.wait(10):
+        if not ready.wait(60):
             raise RuntimeError("the SMTP server doesn't start")
         return self
 
