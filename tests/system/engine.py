@@ -21,6 +21,10 @@ import time
 
 import psycopg2
 
+# How long something that has to come true may take, in seconds: no measure of anything, but the end
+# of a run that hangs, however slow the machine is.
+PATIENCE = 300
+
 FAST_RETRY = 'retry = { backoff = { first = "200 ms"; factor = 2; cap = "2 s"; }; ' \
              'breaker = { first = "200 ms"; factor = 2; cap = "1 s"; }; };'
 
@@ -68,7 +72,7 @@ class Engine:
                                             stderr=log, env=self.env)
         return self
 
-    def wait_end(self, seconds=30):
+    def wait_end(self, seconds=PATIENCE):
         """Waits until it ends by itself; returns the exit status."""
         return self.process.wait(timeout=seconds)
 
@@ -84,13 +88,13 @@ class Engine:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, seconds=60):
+    def stop(self, seconds=PATIENCE):
         """In order; the exit status has to be 0."""
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout=seconds)
         assert status == 0, self.log()
 
-    def wait_for(self, condition, seconds=60):
+    def wait_for(self, condition, seconds=PATIENCE):
         end = time.monotonic() + seconds
         while not condition():
             assert self.process.poll() is None, "digestd has ended:\n" + self.log()
