@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 
+from engine import PATIENCE
+
 
 class Ctl:
     """Runs digestctl; `ctl("list", "ls")` gives the finished process."""
@@ -23,7 +25,7 @@ class Ctl:
     def __call__(self, *arguments, stdin="", env=None, **options):
         text = not isinstance(stdin, bytes)
         return subprocess.run([self.program, *map(str, arguments)], input=stdin, text=text,
-                              capture_output=True, timeout=options.pop("timeout", 60), check=False,
+                              capture_output=True, timeout=PATIENCE, check=False,
                               env={**os.environ, "TZ": "UTC", "DIGESTD_CONFIG": self.config,
                                    **(env or {})}, **options)
 

@@ -11,6 +11,8 @@ import uuid
 
 import psycopg2
 
+from engine import PATIENCE
+
 CONFIG = """
 database = {{
 	operator = "{dsn}";
@@ -135,7 +137,7 @@ class Newsroom:
     def ctl(self, *words, status=0, stdin=None, env=None):
         """Runs digestctl; returns what it wrote to standard output."""
         done = subprocess.run([self.program, "--config", self.config, *map(str, words)],
-                              capture_output=True, text=True, timeout=60, input=stdin or "",
+                              capture_output=True, text=True, timeout=PATIENCE, input=stdin or "",
                               env={**os.environ, "TZ": "UTC", **(env or {})})
         assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
         self.errors = done.stderr

@@ -7,11 +7,10 @@ import pty
 import re
 import signal
 import subprocess
-import threading
-import time
 
 import pytest
 
+from engine import PATIENCE
 from newsroom import Newsroom
 
 OCCURRENCE = "00000000-0000-4000-8000-000000000001"
@@ -123,19 +122,31 @@ def test_an_unknown_list_or_edition_is_not_found(news):
 # ---- follow ------------------------------------------------------------------------------------
 
 
+def follow(news, *words, **pipes):
+    """digestctl that opens the issue, or finds it open, and waits for its end."""
+    return subprocess.Popen([news.program, "--config", news.config, "issue", "open", "news/post",
+                             "--yes", "--wait", *words], stdout=subprocess.PIPE, text=True, **pipes)
+
+
+def until(process, words):
+    """What it says up to the line with these words."""
+    said = ""
+    for line in process.stdout:
+        said += line
+        if words in line:
+            return said
+    raise AssertionError(f"it never said {words!r}: {said}")
+
+
 def test_wait_follows_the_issue_to_its_end(news):
     news.engine()
     issue = news.open("--occurrence", OCCURRENCE)
-
-    def send():
-        time.sleep(1)
-        news.send_all(issue)
-    thread = threading.Thread(target=send)
-    thread.start()
-    text = news.ctl("issue", "open", "news/post", "--yes", "--occurrence", OCCURRENCE, "--wait")
-    thread.join()
+    process = follow(news, "--occurrence", OCCURRENCE)
+    text = until(process, f"issue {issue}: 0 of 5 done")
+    news.send_all(issue)
+    text += process.communicate(timeout=PATIENCE)[0]
+    assert process.returncode == 0
     assert f"issue {issue} was opened before" in text
-    assert f"issue {issue}: 0 of 5 done" in text
     assert text.endswith(f"issue {issue} is done\n5 delivered\n")
 
 
@@ -148,13 +159,10 @@ def test_wait_fails_when_the_issue_is_cancelled(news):
 
 
 def test_ctrl_c_leaves_the_issue_running_and_says_so(news):
-    process = subprocess.Popen(
-        [news.program, "--config", news.config, "issue", "open", "news/post", "--yes", "--wait"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while "0 of 5 done" not in process.stdout.readline():
-        pass
+    process = follow(news, stderr=subprocess.PIPE)
+    until(process, "0 of 5 done")
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "goes on" in errors
     assert news.one("SELECT state FROM issue") == "open"
@@ -167,17 +175,19 @@ def test_a_terminal_sees_a_bar_that_is_wiped_at_the_end(news):
     news.deliver(issue, n, readers)
     news.settle(n, delivered=2)
     terminal, program = pty.openpty()
-    process = subprocess.Popen(
-        [news.program, "--config", news.config, "issue", "open", "news/post", "--yes", "--wait",
-         "--occurrence", OCCURRENCE], stdout=subprocess.PIPE, stderr=program, text=True)
+    process = follow(news, "--occurrence", OCCURRENCE, stderr=program)
+    os.close(program)
     drawn = ""
     while "2/5" not in drawn:
         drawn += os.read(terminal, 4096).decode()
     news.send_all(issue)
-    out, _ = process.communicate(timeout=20)
-    drawn += os.read(terminal, 4096).decode()
+    try:
+        while part := os.read(terminal, 4096):
+            drawn += part.decode()
+    except OSError:
+        pass  # the program has closed its end
+    out, _ = process.communicate(timeout=PATIENCE)
     os.close(terminal)
-    os.close(program)
     assert "█" in drawn and "░" in drawn and " 40%" in drawn
     assert drawn.endswith("\r\x1b[K")
     assert out == f"issue {issue} was opened before\nissue {issue} is done\n5 delivered\n"
