@@ -12,9 +12,7 @@ struct target {
 static void take_title(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
 {
 	struct target *t = target;
-	char *title = feed_node_title(b, node, feed_node_is_atom(node));
-	if (title && feed_rank_better(&t->ranks.title, rank))
-		t->article->title = title;
+	feed_title_take(b, &t->article->title, &t->ranks.title, node, rank);
 }
 
 static void take_link(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
@@ -52,24 +50,14 @@ static void take_guid(struct feed_build *b, void *target, const xmlNode *node, u
 static void take_author(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
 {
 	struct target *t = target;
-	struct feed_person person = feed_person_read(b, node);
-	if (!person.name && !person.email && !person.url)
-		return;
-	if (t->ranks.author && t->ranks.author < rank)
-		return;
-	if (feed_rank_better(&t->ranks.author, rank))
-		t->article->authors = (struct feed_people){0};
-	feed_people_add(b, &t->article->authors, person);
+	feed_people_take(b, &t->article->authors, &t->ranks.author, node, rank);
 }
 
 static void take_summary(struct feed_build *b, void *target, const xmlNode *node,
 			 unsigned char rank)
 {
 	struct target *t = target;
-	struct feed_text text;
-	if (feed_node_construct(b, node, feed_node_is_atom(node), &text) &&
-	    feed_rank_better(&t->ranks.text, rank))
-		t->article->summary = text;
+	feed_text_take(b, &t->article->summary, &t->ranks.text, node, rank);
 }
 
 static void take_body(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
@@ -90,20 +78,20 @@ static void take_published(struct feed_build *b, void *target, const xmlNode *no
 			   unsigned char rank)
 {
 	struct target *t = target;
-	feed_moment_read(b, &t->article->published, &t->ranks.published, node, rank);
+	feed_moment_take(b, &t->article->published, &t->ranks.published, node, rank);
 }
 
 static void take_updated(struct feed_build *b, void *target, const xmlNode *node,
 			 unsigned char rank)
 {
 	struct target *t = target;
-	feed_moment_read(b, &t->article->updated, &t->ranks.updated, node, rank);
+	feed_moment_take(b, &t->article->updated, &t->ranks.updated, node, rank);
 }
 
 static void take_topic(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
 {
 	(void)rank;
-	feed_topic_read(b, &((struct target *)target)->article->topics, node);
+	feed_topic_take(b, &((struct target *)target)->article->topics, node);
 }
 
 static void take_topics(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
@@ -136,9 +124,7 @@ static void take_image(struct feed_build *b, void *target, const xmlNode *node, 
 static void take_lang(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
 {
 	(void)rank;
-	char *text = feed_node_text(b, node);
-	if (text)
-		((struct target *)target)->article->lang = feed_lang_clean(b, text);
+	feed_lang_take(b, &((struct target *)target)->article->lang, node);
 }
 
 static void take_group(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank);
@@ -219,7 +205,6 @@ void feed_article_read(struct feed_build *b, struct feed_article *article, const
 	for (const xmlNode *n = node->children; n && !b->err; n = n->next)
 		if (feed_node_is_element(n))
 			feed_element_take(b, &t, n, elements, ELEMENTS(elements));
-	char *lang = article->lang ? NULL : feed_node_lang(b, node);
-	if (lang)
-		article->lang = feed_lang_clean(b, lang);
+	if (!article->lang)
+		article->lang = feed_lang_clean(b, feed_node_lang(b, node));
 }

@@ -39,9 +39,7 @@ struct feed_article *feed_build_article(struct feed_build *b)
 static void take_title(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
 {
 	struct target *t = target;
-	char *title = feed_node_title(b, node, feed_node_is_atom(node));
-	if (title && feed_rank_better(&t->ranks.title, rank))
-		t->feed->title = title;
+	feed_title_take(b, &t->feed->title, &t->ranks.title, node, rank);
 }
 
 static void take_link(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
@@ -66,23 +64,13 @@ static void take_subtitle(struct feed_build *b, void *target, const xmlNode *nod
 			  unsigned char rank)
 {
 	struct target *t = target;
-	struct feed_text text;
-	if (feed_node_construct(b, node, feed_node_is_atom(node), &text) &&
-	    feed_rank_better(&t->ranks.text, rank))
-		t->feed->subtitle = text;
+	feed_text_take(b, &t->feed->subtitle, &t->ranks.text, node, rank);
 }
 
 static void take_author(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
 {
 	struct target *t = target;
-	struct feed_person person = feed_person_read(b, node);
-	if (!person.name && !person.email && !person.url)
-		return;
-	if (t->ranks.author && t->ranks.author < rank)
-		return;
-	if (feed_rank_better(&t->ranks.author, rank))
-		t->feed->authors = (struct feed_people){0};
-	feed_people_add(b, &t->feed->authors, person);
+	feed_people_take(b, &t->feed->authors, &t->ranks.author, node, rank);
 }
 
 static void take_image(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
@@ -94,29 +82,27 @@ static void take_image(struct feed_build *b, void *target, const xmlNode *node, 
 static void take_topic(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
 {
 	(void)rank;
-	feed_topic_read(b, &((struct target *)target)->feed->topics, node);
+	feed_topic_take(b, &((struct target *)target)->feed->topics, node);
 }
 
 static void take_lang(struct feed_build *b, void *target, const xmlNode *node, unsigned char rank)
 {
 	(void)rank;
-	char *text = feed_node_text(b, node);
-	if (text)
-		((struct target *)target)->feed->lang = feed_lang_clean(b, text);
+	feed_lang_take(b, &((struct target *)target)->feed->lang, node);
 }
 
 static void take_published(struct feed_build *b, void *target, const xmlNode *node,
 			   unsigned char rank)
 {
 	struct target *t = target;
-	feed_moment_read(b, &t->feed->published, &t->ranks.published, node, rank);
+	feed_moment_take(b, &t->feed->published, &t->ranks.published, node, rank);
 }
 
 static void take_updated(struct feed_build *b, void *target, const xmlNode *node,
 			 unsigned char rank)
 {
 	struct target *t = target;
-	feed_moment_read(b, &t->feed->updated, &t->ranks.updated, node, rank);
+	feed_moment_take(b, &t->feed->updated, &t->ranks.updated, node, rank);
 }
 
 static unsigned long number_in(struct feed_build *b, const xmlNode *node)
@@ -288,9 +274,7 @@ int feed_channel_read(struct feed_build *b, xmlDoc *doc, struct why *why)
 			       "no RSS and no Atom: the outermost element is <%.60s>", root->name);
 
 	struct target t = {.feed = b->feed, .rss = b->feed->format[0] == 'r'};
-	char *lang = feed_node_lang(b, root);
-	if (lang)
-		b->feed->lang = feed_lang_clean(b, lang);
+	b->feed->lang = feed_lang_clean(b, feed_node_lang(b, root));
 	read_feed(b, &t, root);
 	if (!b->feed->ttl)
 		b->feed->ttl = time_between(&t);

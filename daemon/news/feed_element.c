@@ -1,7 +1,6 @@
 #include "news/feed_element.h"
 
 #include <ctype.h>
-#include <errno.h>
 
 #include "news/date.h"
 
@@ -54,7 +53,7 @@ static char *line(struct feed_build *b, struct str text)
 	return feed_build_kept(b, feed_text_plain(b->arena, text, FEED_TEXT, true, FEED_MAX_TITLE));
 }
 
-void feed_topic_read(struct feed_build *b, struct feed_topics *topics, const xmlNode *node)
+void feed_topic_take(struct feed_build *b, struct feed_topics *topics, const xmlNode *node)
 {
 	static const char kinds[] = "http://schemas.google.com/g/2005#kind"; /* no topic */
 	char *scheme = feed_node_attr(b, node, "scheme");
@@ -77,13 +76,37 @@ void feed_topics_split(struct feed_build *b, struct feed_topics *topics, const c
 	feed_topic_add(b, topics, line(b, rest));
 }
 
-void feed_moment_read(struct feed_build *b, usec_t *moment, unsigned char *held,
+void feed_title_take(struct feed_build *b, char **title, unsigned char *held, const xmlNode *node,
+		     unsigned char rank)
+{
+	char *found = feed_node_title(b, node, feed_node_is_atom(node));
+	if (found && feed_rank_better(held, rank))
+		*title = found;
+}
+
+void feed_text_take(struct feed_build *b, struct feed_text *text, unsigned char *held,
+		    const xmlNode *node, unsigned char rank)
+{
+	struct feed_text found;
+	if (feed_node_construct(b, node, feed_node_is_atom(node), &found) &&
+	    feed_rank_better(held, rank))
+		*text = found;
+}
+
+void feed_moment_take(struct feed_build *b, usec_t *moment, unsigned char *held,
 		      const xmlNode *node, unsigned char rank)
 {
 	char *text = feed_node_text(b, node);
 	usec_t found = text ? date_parse(str_of(text)) : 0;
 	if (found && feed_rank_better(held, rank))
 		*moment = found;
+}
+
+void feed_lang_take(struct feed_build *b, char **lang, const xmlNode *node)
+{
+	char *text = feed_node_text(b, node);
+	if (text)
+		*lang = feed_lang_clean(b, text);
 }
 
 char *feed_link_read(struct feed_build *b, const xmlNode *node, unsigned char *rank)

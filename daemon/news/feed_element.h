@@ -27,15 +27,24 @@ bool feed_rank_better(unsigned char *held, unsigned char rank);
 void feed_topic_add(struct feed_build *b, struct feed_topics *topics, const char *topic);
 
 /* Atom's category with its term, or the text of any other. */
-void feed_topic_read(struct feed_build *b, struct feed_topics *topics, const xmlNode *node);
+void feed_topic_take(struct feed_build *b, struct feed_topics *topics, const xmlNode *node);
 
 /* "one, two, three" */
 void feed_topics_split(struct feed_build *b, struct feed_topics *topics, const char *text);
 
-void feed_moment_read(struct feed_build *b, usec_t *moment, unsigned char *held,
+/* These set the field when the node tells something and its rank is better than the one held. */
+void feed_title_take(struct feed_build *b, char **title, unsigned char *held, const xmlNode *node,
+		     unsigned char rank);
+void feed_text_take(struct feed_build *b, struct feed_text *text, unsigned char *held,
+		    const xmlNode *node, unsigned char rank);
+void feed_moment_take(struct feed_build *b, usec_t *moment, unsigned char *held,
 		      const xmlNode *node, unsigned char rank);
+
+/* Sets the language when the node has text: to NULL when that is no language tag. */
+void feed_lang_take(struct feed_build *b, char **lang, const xmlNode *node);
 
 /* A link: Atom's href, or the text. NULL when it is none of an article (rel, scheme). */
 char *feed_link_read(struct feed_build *b, const xmlNode *node, unsigned char *rank);
 
-char *feed_lang_clean(struct feed_build *b, const char *text); /* NULL when it is no language tag */
+/* NULL when it is no language tag; `text` may be NULL. */
+char *feed_lang_clean(struct feed_build *b, const char *text);

@@ -5,21 +5,25 @@
 
 enum { MAX_PEOPLE = 20, STEP = 4 };
 
-int feed_people_add(struct feed_build *b, struct feed_people *people, struct feed_person person)
+static bool is_nobody(const struct feed_person *person)
 {
-	if (people->n >= MAX_PEOPLE || (!person.name && !person.email && !person.url))
-		return 0;
+	return !person->name && !person->email && !person->url;
+}
+
+void feed_people_add(struct feed_build *b, struct feed_people *people, struct feed_person person)
+{
+	if (people->n >= MAX_PEOPLE || is_nobody(&person))
+		return;
 	if (people->n % STEP == 0) {
 		struct feed_person *list =
 		    feed_build_kept(b, arena_array(b->arena, people->n + STEP, sizeof(*list)));
 		if (!list)
-			return -ENOMEM;
+			return;
 		if (people->n)
 			memcpy(list, people->list, people->n * sizeof(*list));
 		people->list = list;
 	}
 	people->list[people->n++] = person;
-	return 0;
 }
 
 static bool is_address(struct str s)
@@ -77,7 +81,8 @@ struct feed_person feed_person_parse(struct feed_build *b, struct str text)
 	return person_of(b, text, none);
 }
 
-struct feed_person feed_person_read(struct feed_build *b, const xmlNode *node)
+/* Empty when the element names nobody. */
+static struct feed_person read_person(struct feed_build *b, const xmlNode *node)
 {
 	if (!feed_node_first_element(node)) {
 		char *text = feed_node_text(b, node);
@@ -100,6 +105,17 @@ struct feed_person feed_person_read(struct feed_build *b, const xmlNode *node)
 	if (p.url)
 		p.url = feed_address(b, feed_node_base(b, node), str_of(p.url));
 	return p;
+}
+
+void feed_people_take(struct feed_build *b, struct feed_people *people, unsigned char *held,
+		      const xmlNode *node, unsigned char rank)
+{
+	struct feed_person person = read_person(b, node);
+	if (is_nobody(&person) || (*held && *held < rank))
+		return;
+	if (feed_rank_better(held, rank))
+		*people = (struct feed_people){0};
+	feed_people_add(b, people, person);
 }
 
 char *feed_people_names(struct feed_build *b, const struct feed_people *people)
