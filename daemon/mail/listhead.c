@@ -1,9 +1,9 @@
 #include "mail/listhead.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 
+#include "base/sha256.h"
 #include "mail/header.h"
 #include "mail/jsontext.h"
 
@@ -15,7 +15,6 @@ static bool is_word(char c)
 
 int listhead_id(struct str text, char ret[static LISTHEAD_ID])
 {
-	unsigned char hash[EVP_MAX_MD_SIZE];
 	bool fits = text.n > 0 && text.n < LISTHEAD_ID, dot = true;
 	for (size_t i = 0; i < text.n && fits; i++) {
 		fits = is_word(text.p[i]) || (text.p[i] == '.' && !dot);
@@ -26,10 +25,11 @@ int listhead_id(struct str text, char ret[static LISTHEAD_ID])
 		ret[text.n] = '\0';
 		return 0;
 	}
-	if (!EVP_Digest(text.p, text.n, hash, NULL, EVP_sha256(), NULL))
-		return -ENOMEM;
-	for (size_t i = 0; i < 16; i++)
-		snprintf(ret + 2 * i, 3, "%02x", hash[i]);
+	char hash[SHA256_HEX];
+	int r = sha256_hex(&text, 1, hash);
+	if (r < 0)
+		return r;
+	snprintf(ret, LISTHEAD_ID, "%.32s", hash);
 	return 0;
 }
 

@@ -1,9 +1,9 @@
 #include "mail/message.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 
+#include "base/sha256.h"
 #include "mail/header.h"
 #include "mail/mime.h"
 
@@ -114,12 +114,11 @@ static bool needs_newline(const struct piece *piece)
 /* Hashes the seed: the same for the same mail. Quoted-printable has no "=_", so no body has it. */
 static int make_boundary(struct str seed, char ret[static BOUNDARY + 1])
 {
-	unsigned char hash[EVP_MAX_MD_SIZE];
-	if (!EVP_Digest(seed.p, seed.n, hash, NULL, EVP_sha256(), NULL))
-		return -ENOMEM;
-	int n = snprintf(ret, BOUNDARY + 1, "=_");
-	for (size_t i = 0; n < BOUNDARY; i++)
-		n += snprintf(ret + n, (size_t)(BOUNDARY + 1 - n), "%02x", hash[i]);
+	char hash[SHA256_HEX];
+	int r = sha256_hex(&seed, 1, hash);
+	if (r < 0)
+		return r;
+	snprintf(ret, BOUNDARY + 1, "=_%.*s", BOUNDARY - 2, hash);
 	return 0;
 }
 

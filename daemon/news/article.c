@@ -1,8 +1,8 @@
 #include "news/article.h"
 
 #include <errno.h>
-#include <openssl/sha.h>
 
+#include "base/sha256.h"
 #include "base/text.h"
 #include "news/html.h"
 #include "news/language.h"
@@ -233,13 +233,12 @@ static int settle_guid(struct arena *arena, struct article *a, struct why *why)
 		a->guid = a->url;
 		return 0;
 	}
-	unsigned char hash[SHA256_DIGEST_LENGTH];
-	SHA256((const unsigned char *)a->title, strlen(a->title), hash);
-	_cleanup_buf_ struct buf guid = {0};
-	buf_adds(&guid, "title:");
-	for (size_t i = 0; i < sizeof(hash); i++)
-		buf_printf(&guid, "%02x", hash[i]);
-	return article_keep(arena, &guid, &a->guid, why);
+	const struct str title = str_of(a->title);
+	char hash[SHA256_HEX];
+	if (sha256_hex(&title, 1, hash) < 0)
+		return no_memory(why);
+	a->guid = arena_printf(arena, "title:%s", hash);
+	return a->guid ? 0 : no_memory(why);
 }
 
 int article_settle(struct arena *arena, struct article *a, const struct drop *drop, struct why *why)

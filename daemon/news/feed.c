@@ -1,8 +1,8 @@
 #include "news/feed.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 
+#include "base/sha256.h"
 #include "news/charset.h"
 #include "news/feed_channel.h"
 #include "news/feed_discover.h"
@@ -13,16 +13,10 @@
 /* "sha256:" and 64 hex digits of the parts, each ended by a NUL. */
 static char *hash_of(struct feed_build *b, const char *first, const char *second)
 {
-	_cleanup_buf_ struct buf all = {0};
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	size_t n = 0;
-	buf_add(&all, first, strlen(first) + 1);
-	if (buf_add(&all, second, strlen(second) + 1) < 0 ||
-	    !EVP_Q_digest(NULL, "SHA256", NULL, all.data, all.len, digest, &n))
+	const struct str parts[] = {{first, strlen(first) + 1}, {second, strlen(second) + 1}};
+	char hex[SHA256_HEX];
+	if (sha256_hex(parts, ELEMENTS(parts), hex) < 0)
 		return feed_build_kept(b, NULL);
-	char hex[2 * EVP_MAX_MD_SIZE + 1];
-	for (size_t i = 0; i < n; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 	return feed_build_kept(b, arena_printf(b->arena, "sha256:%s", hex));
 }
 

@@ -1,33 +1,22 @@
 #include "news/stored.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/sha256.h"
 
 /* SHA-256 of title and text, as PostgreSQL reads bytea: "\x...". */
-static int text_hash(const struct article *a, char hex[static 2 + 64 + 1])
+static int text_hash(const struct article *a, char ret[static 2 + SHA256_HEX])
 {
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) &&
-		  EVP_DigestUpdate(ctx, a->title, strlen(a->title) + 1) &&
-		  EVP_DigestUpdate(ctx, a->body_html, strlen(a->body_html)) &&
-		  EVP_DigestFinal_ex(ctx, digest, &n) && n == 32;
-	EVP_MD_CTX_free(ctx);
-	if (!ok)
-		return -ENOMEM;
-	strcpy(hex, "\\x");
-	for (unsigned i = 0; i < n; i++)
-		snprintf(hex + 2 + 2 * i, 3, "%02x", digest[i]);
-	return 0;
+	const struct str parts[] = {{a->title, strlen(a->title) + 1}, str_of(a->body_html)};
+	memcpy(ret, "\\x", 2);
+	return sha256_hex(parts, ELEMENTS(parts), ret + 2);
 }
 
 json_t *stored_row(const struct article *a)
 {
-	char hash[2 + 64 + 1], moment[CLOCK_TEXT];
+	char hash[2 + SHA256_HEX], moment[CLOCK_TEXT];
 	if (text_hash(a, hash) < 0)
 		return NULL;
 	json_t *topics = json_array();

@@ -1,23 +1,12 @@
 #include "store/migrate.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 
 static const char folder[] = "sql/migrations/";
 
 /* "digestd" in ASCII, as the key of the advisory lock. */
 static const char lock_sql[] = "SELECT pg_advisory_xact_lock(x'64696765737464'::bigint)";
-
-static int checksum(struct str bytes, char hex[static 65])
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	if (EVP_Digest(bytes.p, bytes.n, digest, NULL, EVP_sha256(), NULL) != 1)
-		return -ENOMEM;
-	for (int i = 0; i < 32; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-	return 0;
-}
 
 /* Reads "NNNN_name.sql". */
 static int read_name(const char *file, struct arena *arena, struct migration *m, struct why *why)
@@ -48,7 +37,7 @@ static int read_files(const struct embedded_file *files, struct arena *arena,
 			return why_set(why, -EINVAL, "%s: a second migration %d", files->name,
 				       m->number);
 		m->sql = embed_bytes(files);
-		if (checksum(m->sql, m->checksum) < 0)
+		if (sha256_hex(&m->sql, 1, m->checksum) < 0)
 			return why_set(why, -ENOMEM, "no memory for a checksum");
 		count++;
 	}

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/embed.h"
+#include "base/sha256.h"
 #include "base/why.h"
 #include "store/sync.h"
 
@@ -25,10 +26,10 @@ enum migration_state {
 
 struct migration {
 	int number;
-	const char *name;  /* "lists_and_readers" */
-	char checksum[65]; /* SHA-256 in hex; of MIGRATION_UNKNOWN as recorded */
-	usec_t applied_at; /* 0: it wasn't */
-	struct str sql;    /* empty when MIGRATION_UNKNOWN */
+	const char *name;          /* "lists_and_readers" */
+	char checksum[SHA256_HEX]; /* of its bytes; of MIGRATION_UNKNOWN as recorded */
+	usec_t applied_at;         /* 0: it wasn't */
+	struct str sql;            /* empty when MIGRATION_UNKNOWN */
 	enum migration_state state;
 };
 
