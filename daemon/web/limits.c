@@ -1,10 +1,11 @@
 #include "web/limits.h"
 
 #include <errno.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+
+#include "base/sha256.h"
 
 /*
  * A count-min sketch: each key has one counter in each row, by a keyed hash, and its count is the
@@ -65,7 +66,7 @@ static void turn(struct limits *l, usec_t span, usec_t now)
 	l->started = adjoins ? l->started + span : now;
 }
 
-/* Counts one more of a kind, unless that makes more than `most`. */
+/* Counts one more of a kind, unless that makes more than `most`, or there is no memory to count. */
 static bool count(struct limits *l, enum what what, const struct client *key, int most,
 		  double share_before)
 {
@@ -74,12 +75,14 @@ static bool count(struct limits *l, enum what what, const struct client *key, in
 		uint32_t what;
 		struct client client;
 	} input;
-	uint32_t hash[SHA256_DIGEST_LENGTH / sizeof(uint32_t)];
+	uint32_t hash[SHA256_BYTES / sizeof(uint32_t)];
 	memset(&input, 0, sizeof(input));
 	memcpy(input.key, l->key, sizeof(input.key));
 	input.what = what;
 	input.client = *key;
-	SHA256((const unsigned char *)&input, sizeof(input), (unsigned char *)hash);
+	const struct str bytes = {(const char *)&input, sizeof(input)};
+	if (sha256_bytes(&bytes, 1, (uint8_t *)hash) < 0)
+		return false;
 
 	uint32_t least = UINT32_MAX, before = UINT32_MAX;
 	for (size_t row = 0; row < ROWS; row++) {

@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <math.h>
 #include <openssl/evp.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/sha256.h"
 #include "mail/mustache.h"
 #include "mail/template.h"
 
@@ -171,15 +171,18 @@ static int set_common(struct page *page)
 
 /* The policy names the style by its hash, so that nothing that got into a page could add another.
  */
-static void set_policy(struct answer *answer, struct str style)
+static int set_policy(struct answer *answer, struct str style)
 {
-	unsigned char hash[SHA256_DIGEST_LENGTH], text[4 * SHA256_DIGEST_LENGTH / 3 + 5];
-	SHA256((const unsigned char *)style.p, style.n, hash);
+	unsigned char hash[SHA256_BYTES], text[4 * SHA256_BYTES / 3 + 5];
+	int r = sha256_bytes(&style, 1, hash);
+	if (r < 0)
+		return r;
 	EVP_EncodeBlock(text, hash, sizeof(hash));
 	snprintf(answer->csp, sizeof(answer->csp),
 		 "default-src 'none'; style-src 'sha256-%s'; img-src 'self'; form-action 'self'; "
 		 "base-uri 'none'; frame-ancestors 'none'",
 		 (const char *)text);
+	return 0;
 }
 
 static int render(const struct pages *p, struct page *page, struct answer *answer, struct why *why)
@@ -191,9 +194,10 @@ static int render(const struct pages *p, struct page *page, struct answer *answe
 	if (r == 0 &&
 	    json_object_set_new(page->data, "style", json_stringn(buf_text(&style), style.len)) < 0)
 		r = -ENOMEM;
+	if (r == 0)
+		r = set_policy(answer, buf_str(&style));
 	if (r < 0)
 		return r;
-	set_policy(answer, buf_str(&style));
 	answer->body.limit = PAGE_MOST;
 	return mustache_render(p->pages[page->kind], page->data, MUSTACHE_HTML, &answer->body, why);
 }
