@@ -12,42 +12,35 @@
 #include <unistd.h>
 
 #include "store/settings.h"
+#include "tempdir.h"
 
 #define RELAY "relays = ( { name = \"r\"; host = \"h\"; tls = \"none\" } )\n"
 
-static char directory[] = "/tmp/test_config.XXXXXX";
+static struct tempdir directory;
 
 static inline const char *in_directory(const char *name)
 {
-	static char paths[4][sizeof(directory) + 64];
-	static unsigned turn;
-	char *path = paths[turn++ % 4];
-	snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
-	return path;
+	return tempdir_path(&directory, name);
 }
 
 static inline const char *write_file(const char *name, const char *text)
 {
-	const char *path = in_directory(name);
-	_cleanup_fclose_ FILE *f = fopen(path, "w");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	return path;
+	tempdir_text(&directory, name, text);
+	return in_directory(name);
 }
 
 static inline int config_file_setup(void **state)
 {
 	(void)state;
-	return mkdtemp(directory) ? 0 : -1;
+	tempdir_make(&directory);
+	return 0;
 }
 
 static inline int config_file_teardown(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"a.conf", "b.conf", "c.conf", "secret"};
-	for (size_t i = 0; i < ELEMENTS(names); i++)
-		unlink(in_directory(names[i]));
-	return rmdir(directory);
+	tempdir_remove(&directory);
+	return 0;
 }
 
 static inline int load(const char *text, enum settings_program program, struct settings **ret,

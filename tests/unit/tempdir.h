@@ -18,6 +18,16 @@ static inline void tempdir_make(struct tempdir *dir)
 	assert_non_null(mkdtemp(dir->path));
 }
 
+/* A name within the directory; four of them may be in use at once. */
+static inline const char *tempdir_path(const struct tempdir *dir, const char *name)
+{
+	static char paths[4][512];
+	static unsigned turn;
+	char *path = paths[turn++ % 4];
+	snprintf(path, sizeof(paths[0]), "%s/%s", dir->path, name);
+	return path;
+}
+
 /* Writes a file below the directory, and makes the folders that its name tells of. */
 static inline void tempdir_write(const struct tempdir *dir, const char *name, const char *bytes,
 				 size_t n)

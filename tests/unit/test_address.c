@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "mail/address.h"
+#include "testfile.h"
 
 static int parse(const char *text, struct address *ret)
 {
@@ -170,13 +171,8 @@ static int wanted(const char *id, const char *category)
 static void the_isemail_corpus_gets_its_verdicts(void **state)
 {
 	(void)state;
-	const char *dir = getenv("DIGESTD_CORPORA");
-	char path[512];
-	snprintf(path, sizeof(path), "%s/isemail/tests.xml", dir ? dir : "../shared/corpora");
-	if (access(path, R_OK) < 0) {
-		print_message("no corpus at %s\n", path);
-		skip();
-	}
+	char path[1024];
+	testfile_corpus("isemail/tests.xml", path);
 	xmlDoc *doc = xmlReadFile(path, NULL, XML_PARSE_NONET);
 	assert_non_null(doc);
 	int count = 0;

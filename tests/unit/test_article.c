@@ -9,33 +9,14 @@
 #include "news/article.h"
 #include "news/feed.h"
 #include "news/page.h"
-
-static bool read_file(const char *folder, const char *name, struct buf *out)
-{
-	_cleanup_buf_ struct buf path = {0};
-	buf_printf(&path, "%s/%s", folder, name);
-	_cleanup_fclose_ FILE *file = fopen(buf_text(&path), "re");
-	char chunk[4096];
-	for (size_t n; file && (n = fread(chunk, 1, sizeof(chunk), file)) > 0;)
-		buf_add(out, chunk, n);
-	return file != NULL;
-}
-
-/* The real articles that stand outside of this tree; the test is skipped where they are absent. */
-static void corpus_folder(const char *name, char folder[static 1024])
-{
-	const char *corpora = getenv("DIGESTD_CORPORA");
-	snprintf(folder, 1024, "%s/%s", corpora ? corpora : "../shared/corpora", name);
-}
+#include "testfile.h"
 
 static void read_corpus(const char *name, struct buf *out)
 {
-	char folder[1024]; /* skip() leaves without cleaning up */
-	corpus_folder("articles", folder);
-	if (!read_file(folder, name, out)) {
-		print_message("%s/%s is absent: skipped\n", folder, name);
-		skip();
-	}
+	char in_articles[256], path[1024];
+	snprintf(in_articles, sizeof(in_articles), "articles/%s", name);
+	testfile_corpus(in_articles, path);
+	testfile_read(path, out);
 }
 
 static void read_and_settle(struct arena *arena, struct str bytes, const char *name,
@@ -267,7 +248,7 @@ static void a_page_tells_its_article(void **state)
 	_cleanup_buf_ struct buf in = {0};
 	_cleanup_arena_ struct arena arena = {0};
 	struct article a;
-	assert_true(read_file("tests/data/html", "page.html", &in));
+	testfile_read("tests/data/html/page.html", &in);
 	assert_int_equal(page_read(&arena, buf_str(&in), "text/html",
 				   "https://courier.example/2026/bridge?utm_source=x", &a, NULL),
 			 0);
@@ -468,21 +449,19 @@ static void feeds_become_articles(void **state)
 static void real_feeds_become_articles(void **state)
 {
 	(void)state;
-	char folder[1024];
+	char folder[1024], path[2048];
 	struct article first;
 	static const char *const folders[] = {"feeds", "feedparser", "encodings"};
 	for (size_t i = 0; i < ELEMENTS(folders); i++) {
-		corpus_folder(folders[i], folder);
+		testfile_corpus(folders[i], folder);
 		DIR *dir = opendir(folder);
-		if (!dir) {
-			print_message("%s is absent: skipped\n", folder);
-			skip();
-		}
+		assert_non_null(dir);
 		size_t n = 0;
 		for (struct dirent *entry; (entry = readdir(dir));) {
 			_cleanup_arena_ struct arena arena = {0};
 			_cleanup_buf_ struct buf in = {0};
-			if (entry->d_name[0] == '.' || !read_file(folder, entry->d_name, &in))
+			snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+			if (entry->d_name[0] == '.' || file_read(path, SIZE_MAX, &in, NULL) < 0)
 				continue;
 			size_t settled = settle_feed(&arena, buf_str(&in), &first);
 			if (!strcmp(entry->d_name, "global-voices.rss"))

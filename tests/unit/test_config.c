@@ -279,7 +279,7 @@ static void secrets_come_from_files_and_credentials(void **state)
 	_cleanup_settings_ struct settings *s =
 	    accepted(secret_relay("password_file"), SETTINGS_ENGINE);
 	assert_string_equal(s->relays.items[0].password.text, "hunter2");
-	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", directory, 1), 0);
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", directory.path, 1), 0);
 	_cleanup_settings_ struct settings *c =
 	    accepted(secret_relay("password_credential"), SETTINGS_ENGINE);
 	assert_string_equal(c->relays.items[0].password.text, "hunter2");
@@ -493,7 +493,7 @@ static void each_allocation_may_fail(void **state)
 {
 	(void)state;
 	chmod(write_file("secret", "hunter2\n"), 0600);
-	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", directory, 1), 0);
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", directory.path, 1), 0);
 	char text[4096], *end = text;
 	end += sprintf(end, "%s web = { trusted_proxies = [ \"::1\", \"::2\" ] }",
 		       secret_relay("password_credential"));

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "news/feed.h"
 #include "news/feed_discover.h"
+#include "testfile.h"
 
 static const char base[] = "https://base.example/dir/feed";
 
@@ -27,10 +28,7 @@ static struct feed *parse_file(struct arena *a, const char *name)
 	char path[256];
 	_cleanup_buf_ struct buf bytes = {0};
 	snprintf(path, sizeof(path), "tests/data/feeds/%s", name);
-	_cleanup_fclose_ FILE *file = fopen(path, "re");
-	assert_non_null(file);
-	for (int c; (c = getc(file)) != EOF;)
-		buf_addc(&bytes, (char)c);
+	testfile_read(path, &bytes);
 	return parse(a, buf_str(&bytes));
 }
 

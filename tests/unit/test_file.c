@@ -9,12 +9,12 @@ static void a_file_is_appended_whole(void **state)
 	_cleanup_tempdir_ struct tempdir dir;
 	_cleanup_buf_ struct buf b = {0};
 	struct why why;
-	char path[128], large[40000];
+	char large[40000];
 	tempdir_make(&dir);
 	memset(large, 'x', sizeof(large));
 	tempdir_write(&dir, "f", large, sizeof(large));
 	tempdir_text(&dir, "empty", "");
-	snprintf(path, sizeof(path), "%s/f", dir.path);
+	const char *path = tempdir_path(&dir, "f");
 	buf_adds(&b, "before ");
 	assert_int_equal(file_read(path, sizeof(large), &b, &why), 0);
 	assert_int_equal(b.len, 7 + sizeof(large));
@@ -25,8 +25,7 @@ static void a_file_is_appended_whole(void **state)
 	assert_int_equal(file_read(path, sizeof(large) - 1, &b, &why), -EFBIG);
 	assert_non_null(strstr(why.text, "f: more than 39999 bytes"));
 	assert_int_equal(b.len, 7 + 2 * sizeof(large));
-	snprintf(path, sizeof(path), "%s/empty", dir.path);
-	assert_int_equal(file_read(path, 0, &b, &why), 0);
+	assert_int_equal(file_read(tempdir_path(&dir, "empty"), 0, &b, &why), 0);
 	assert_int_equal(b.len, 7 + 2 * sizeof(large));
 }
 
@@ -36,11 +35,11 @@ static void what_is_no_file_is_told(void **state)
 	_cleanup_tempdir_ struct tempdir dir;
 	_cleanup_buf_ struct buf b = {0};
 	struct why why;
-	char path[128], expected[256];
+	char expected[256];
 	tempdir_make(&dir);
 	assert_int_equal(file_read(dir.path, 10, &b, &why), -EINVAL);
 	assert_int_equal(file_read_any(dir.path, 10, &b, &why), -EISDIR);
-	snprintf(path, sizeof(path), "%s/none", dir.path);
+	const char *path = tempdir_path(&dir, "none");
 	snprintf(expected, sizeof(expected), "%s: No such file or directory", path);
 	assert_int_equal(file_read(path, 10, &b, &why), -ENOENT);
 	assert_string_equal(why.text, expected);
@@ -48,7 +47,7 @@ static void what_is_no_file_is_told(void **state)
 	assert_string_equal(why.text, expected);
 
 	/* A FIFO that nobody writes to doesn't hold anybody up. */
-	snprintf(path, sizeof(path), "%s/fifo", dir.path);
+	path = tempdir_path(&dir, "fifo");
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(file_read(path, 10, &b, &why), -EINVAL);
 }

@@ -10,16 +10,7 @@
 #include "news/html.h"
 #include "news/markup.h"
 #include "news/url.h"
-
-static void read_file(const char *name, struct buf *out)
-{
-	_cleanup_fclose_ FILE *file = fopen(name, "re");
-	if (!file)
-		fail_msg("%s: run the tests from the project's root", name);
-	char chunk[4096];
-	for (size_t n; (n = fread(chunk, 1, sizeof(chunk), file)) > 0;)
-		buf_add(out, chunk, n);
-}
+#include "testfile.h"
 
 static void clean_is(const char *in, const char *expected)
 {
@@ -35,8 +26,8 @@ static void a_post_is_cleaned(void **state)
 {
 	(void)state;
 	_cleanup_buf_ struct buf in = {0}, expected = {0}, out = {0};
-	read_file("tests/data/html/feed.html", &in);
-	read_file("tests/data/html/feed.clean.html", &expected);
+	testfile_read("tests/data/html/feed.html", &in);
+	testfile_read("tests/data/html/feed.clean.html", &expected);
 	assert_int_equal(html_clean(buf_str(&in), "https://news.example/2026/", &out, NULL), 0);
 	assert_string_equal(buf_text(&out), buf_text(&expected));
 }

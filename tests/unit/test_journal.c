@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "send/journal.h"
+#include "tempdir.h"
 
 static const char ENGINE[] = "11111111-2222-4333-8444-555555555555";
 static const char BOOT[] = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
@@ -17,16 +18,17 @@ static const char OTHER_BOOT[] = "ffffffff-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 enum { SESSION = 7 };
 
 struct dir {
-	char path[64];
+	struct tempdir temp;
 	int fd;
 };
 
 static int make_dir(void **state)
 {
 	struct dir *d = calloc(1, sizeof(*d));
-	strcpy(d->path, "/tmp/test_journal.XXXXXX");
-	assert_non_null(mkdtemp(d->path));
-	d->fd = open(d->path, O_RDONLY | O_DIRECTORY);
+	assert_non_null(d);
+	tempdir_make(&d->temp);
+	d->fd = open(d->temp.path, O_RDONLY | O_DIRECTORY);
+	assert_true(d->fd >= 0);
 	*state = d;
 	return 0;
 }
@@ -34,50 +36,43 @@ static int make_dir(void **state)
 static int remove_dir(void **state)
 {
 	struct dir *d = *state;
-	char command[128];
-	snprintf(command, sizeof(command), "rm -rf %s", d->path);
-	assert_int_equal(system(command), 0);
+	tempdir_remove(&d->temp);
 	close(d->fd);
 	free(d);
 	return 0;
 }
 
-/* What a replay told: a line a record. */
-struct told {
-	struct buf text;
-};
-
+/* What a replay tells: a line a record. */
 static int told_issue(void *user, int64_t issue, struct str uid)
 {
-	return buf_printf(&((struct told *)user)->text, "issue %lld %.*s\n", (long long)issue,
-			  (int)uid.n, uid.p);
+	return buf_printf(user, "issue %lld %.*s\n", (long long)issue, (int)uid.n, uid.p);
 }
 
 static int told_intent(void *user, const struct journal_intent *i)
 {
-	return buf_printf(&((struct told *)user)->text, "intent %lld/%lld.%d v%u a%d r%d\n",
-			  (long long)i->key.issue, (long long)i->key.subscriber, i->key.attempt,
-			  i->variant, i->address_no, i->relay);
+	return buf_printf(user, "intent %lld/%lld.%d v%u a%d r%d\n", (long long)i->key.issue,
+			  (long long)i->key.subscriber, i->key.attempt, i->variant, i->address_no,
+			  i->relay);
 }
 
 static int told_reply(void *user, const struct journal_reply *r)
 {
-	return buf_printf(&((struct told *)user)->text, "reply %lld %d %.*s %.*s %.*s\n",
-			  (long long)r->key.subscriber, r->code, (int)r->enhanced.n, r->enhanced.p,
-			  (int)r->queue_id.n, r->queue_id.p, (int)r->text.n, r->text.p);
+	return buf_printf(user, "reply %lld %d %.*s %.*s %.*s\n", (long long)r->key.subscriber,
+			  r->code, (int)r->enhanced.n, r->enhanced.p, (int)r->queue_id.n,
+			  r->queue_id.p, (int)r->text.n, r->text.p);
 }
 
 static int told_void(void *user, const struct journal_key *key)
 {
-	return buf_printf(&((struct told *)user)->text, "void %lld\n", (long long)key->subscriber);
+	return buf_printf(user, "void %lld\n", (long long)key->subscriber);
 }
 
 static int told_settled(void *user, int32_t session, int32_t window)
 {
-	return buf_printf(&((struct told *)user)->text, "settled %d.%d\n", session, window);
+	return buf_printf(user, "settled %d.%d\n", session, window);
 }
 
-static struct journal_state replay(struct dir *d, const char *boot, struct told *told)
+static struct journal_state replay(struct dir *d, const char *boot, struct buf *told)
 {
 	const struct journal_reader reader = {told,       told_issue, told_intent,
 					      told_reply, told_void,  told_settled};
@@ -103,6 +98,15 @@ static struct journal_reply reply_of(int64_t subscriber)
 				      .enhanced = STR("2.0.0"),
 				      .queue_id = STR("ABC"),
 				      .text = STR("Ok")};
+}
+
+/* One reader's mail, handed over and answered. */
+static void write_mail(struct journal *j, int64_t subscriber)
+{
+	struct journal_intent intent = intent_of(subscriber);
+	struct journal_reply reply = reply_of(subscriber);
+	assert_int_equal(journal_intent(j, &intent), 0);
+	assert_int_equal(journal_reply(j, &reply), 0);
 }
 
 static struct journal *open_journal_of(struct dir *d, const char *boot, int32_t session)
@@ -132,41 +136,36 @@ static void everything_is_read_back(void **state)
 	assert_int_equal(journal_settled(j, 7, 3), 0);
 	journal_close(j);
 
-	struct told told = {0};
+	_cleanup_buf_ struct buf told = {0};
 	struct journal_state s = replay(d, BOOT, &told);
 	assert_true(s.found && s.same_boot && !s.torn);
-	assert_string_equal(buf_text(&told.text), "issue 202611000001 news.daily.2026-11-24\n"
-						  "intent 202611000001/100.1 v42 a2 r5\n"
-						  "intent 202611000001/101.1 v42 a2 r5\n"
-						  "reply 100 250 2.0.0 ABC Ok\n"
-						  "void 101\n"
-						  "settled 7.3\n");
-	buf_free(&told.text);
+	assert_string_equal(buf_text(&told), "issue 202611000001 news.daily.2026-11-24\n"
+					     "intent 202611000001/100.1 v42 a2 r5\n"
+					     "intent 202611000001/101.1 v42 a2 r5\n"
+					     "reply 100 250 2.0.0 ABC Ok\n"
+					     "void 101\n"
+					     "settled 7.3\n");
 }
 
 static void an_intent_is_in_the_file_at_once_a_reply_by_the_next_flush(void **state)
 {
 	struct dir *d = *state;
 	struct journal *j = open_journal(d);
-	struct journal_intent intent = intent_of(1);
-	struct journal_reply reply = reply_of(1);
-	journal_intent(j, &intent);
-	journal_reply(j, &reply);
-	struct told told = {0};
+	write_mail(j, 1);
+	_cleanup_buf_ struct buf told = {0};
 	replay(d, BOOT, &told);
-	assert_string_equal(buf_text(&told.text), "intent 202611000001/1.1 v42 a2 r5\n");
-	buf_reset(&told.text);
+	assert_string_equal(buf_text(&told), "intent 202611000001/1.1 v42 a2 r5\n");
+	buf_reset(&told);
 	assert_int_equal(journal_flush(j), 0);
 	replay(d, BOOT, &told);
-	assert_non_null(strstr(buf_text(&told.text), "reply 1 250"));
-	buf_free(&told.text);
+	assert_non_null(strstr(buf_text(&told), "reply 1 250"));
 	journal_close(j);
 }
 
 static void another_boot_and_a_missing_file_are_told(void **state)
 {
 	struct dir *d = *state;
-	struct told told = {0};
+	_cleanup_buf_ struct buf told = {0};
 	struct journal_state s = replay(d, BOOT, &told);
 	assert_false(s.found);
 	journal_close(open_journal(d));
@@ -178,7 +177,7 @@ static void another_boot_and_a_missing_file_are_told(void **state)
 static void only_files_from_the_oldest_open_window_on_count(void **state)
 {
 	struct dir *d = *state;
-	struct told told = {0};
+	_cleanup_buf_ struct buf told = {0};
 	journal_close(open_journal_of(d, OTHER_BOOT, SESSION - 1));
 	journal_close(open_journal_of(d, BOOT, SESSION));
 	struct journal_state s = replay(d, BOOT, &told);
@@ -204,10 +203,9 @@ static void a_long_text_is_cut_between_characters(void **state)
 		assert_int_equal(journal_reply(j, &reply), 0);
 	}
 	journal_close(j);
-	struct told told = {0};
+	_cleanup_buf_ struct buf told = {0};
 	replay(d, BOOT, &told);
-	assert_true(told.text.len > 1000 && text_valid(buf_str(&told.text)));
-	buf_free(&told.text);
+	assert_true(told.len > 1000 && text_valid(buf_str(&told)));
 }
 
 /* Cut at each length, and each byte changed: never a wrong record, never a crash. */
@@ -215,36 +213,31 @@ static void a_torn_tail_is_told_and_what_precedes_it_kept(void **state)
 {
 	struct dir *d = *state;
 	struct journal *j = open_journal(d);
-	struct journal_intent intent = intent_of(1);
-	struct journal_reply reply = reply_of(1);
-	journal_intent(j, &intent);
-	journal_reply(j, &reply);
+	write_mail(j, 1);
 	journal_close(j);
 	int fd = openat(d->fd, "journal.1", O_RDWR);
 	off_t size = lseek(fd, 0, SEEK_END);
 	_cleanup_free_ char *bytes = malloc((size_t)size);
 	assert_int_equal(pread(fd, bytes, (size_t)size, 0), size);
 
-	struct told whole = {0}, told = {0};
+	_cleanup_buf_ struct buf whole = {0}, told = {0};
 	replay(d, BOOT, &whole);
 	for (off_t cut = size - 1; cut > 0; cut--) {
 		assert_int_equal(ftruncate(fd, cut), 0);
-		buf_reset(&told.text);
+		buf_reset(&told);
 		replay(d, BOOT, &told);
-		assert_true(told.text.len < whole.text.len);
-		assert_memory_equal(buf_text(&told.text), buf_text(&whole.text), told.text.len);
+		assert_true(told.len < whole.len);
+		assert_memory_equal(buf_text(&told), buf_text(&whole), told.len);
 	}
 	for (off_t i = 96; i < size; i++) {
 		assert_int_equal(pwrite(fd, bytes, (size_t)size, 0), size);
 		char changed = (char)(bytes[i] ^ 0x5a);
 		assert_int_equal(pwrite(fd, &changed, 1, i), 1);
-		buf_reset(&told.text);
+		buf_reset(&told);
 		assert_true(replay(d, BOOT, &told).torn);
-		assert_memory_equal(buf_text(&told.text), buf_text(&whole.text), told.text.len);
+		assert_memory_equal(buf_text(&told), buf_text(&whole), told.len);
 	}
 	close(fd);
-	buf_free(&told.text);
-	buf_free(&whole.text);
 }
 
 /* A disk of `disk` bytes: what isn't promised by fallocate can't be written beyond them. */
@@ -297,13 +290,12 @@ static void a_full_disk_stops_intents_and_never_replies(void **state)
 	struct journal_intent again = intent_of(n);
 	assert_int_equal(journal_intent(j, &again), 0);
 	journal_close(j);
-	struct told told = {0};
+	_cleanup_buf_ struct buf told = {0};
 	assert_false(replay(d, BOOT, &told).torn);
 	size_t intents = 0;
-	for (const char *p = buf_text(&told.text); (p = strstr(p, "intent ")); p++)
+	for (const char *p = buf_text(&told); (p = strstr(p, "intent ")); p++)
 		intents++;
 	assert_int_equal(intents, (size_t)n);
-	buf_free(&told.text);
 }
 
 static void old_files_go_and_the_new_one_stays(void **state)
@@ -342,13 +334,12 @@ static void it_goes_on_in_a_new_file(void **state)
 	assert_int_equal(journal_reply(j, &reply), 0);
 	journal_close(j);
 
-	struct told told = {0};
+	_cleanup_buf_ struct buf told = {0};
 	assert_false(replay(d, BOOT, &told).torn);
-	const char *text = buf_text(&told.text);
+	const char *text = buf_text(&told);
 	const char *first = strstr(text, "reply 1 250"),
 		   *second = strstr(text, "intent 202611000001/2.1");
 	assert_true(first && second && first < second && strstr(second, "reply 2 250"));
-	buf_free(&told.text);
 }
 
 int main(void)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "mail/mustache.h"
+#include "testfile.h"
 
 static int load_from(void *ctx, const char *name, struct str *ret, const char **ret_path,
 		     struct why *why)
@@ -80,14 +81,10 @@ static void own_modules_hold(void **state)
 static void modules_from_outside_hold(void **state)
 {
 	(void)state;
-	char folder[4096], path[8192];
-	const char *corpora = getenv("DIGESTD_CORPORA");
-	snprintf(folder, sizeof(folder), "%s/mustache", corpora ? corpora : "../shared/corpora");
+	char folder[1024], path[2048];
+	testfile_corpus("mustache", folder);
 	DIR *dir = opendir(folder);
-	if (!dir) {
-		print_message("skipped: there is no folder %s (DIGESTD_CORPORA)\n", folder);
-		skip();
-	}
+	assert_non_null(dir);
 	size_t count = 0;
 	for (struct dirent *entry; (entry = readdir(dir));) {
 		size_t n = strlen(entry->d_name);

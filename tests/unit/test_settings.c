@@ -2,6 +2,7 @@
 #include "config_file.h"
 
 #include "store/start.h"
+#include "testfile.h"
 
 static void defaults_are_right_for_each_program(void **state)
 {
@@ -117,16 +118,6 @@ struct documents {
 	unsigned keys, missing;
 };
 
-static void read_document(const char *path, struct buf *ret)
-{
-	_cleanup_fclose_ FILE *f = fopen(path, "r");
-	if (!f)
-		fail_msg("%s: unit tests run in the project's root", path);
-	char bytes[4096];
-	for (size_t n; (n = fread(bytes, 1, sizeof(bytes), f)) > 0;)
-		assert_int_equal(buf_add(ret, bytes, n), 0);
-}
-
 static void must_hold(struct documents *d, const struct buf *document, const char *line)
 {
 	if (!strstr(buf_text(document), line)) {
@@ -165,8 +156,8 @@ static void every_setting_stands_in_the_manual_and_the_example(void **state)
 {
 	(void)state;
 	struct documents d = {0};
-	read_document("daemon/digestd.conf.5", &d.manual);
-	read_document("systemd/digestd.conf", &d.example);
+	testfile_read("daemon/digestd.conf.5", &d.manual);
+	testfile_read("systemd/digestd.conf", &d.example);
 	config_names(&settings_schema, look_up_name, &d);
 	buf_free(&d.manual);
 	buf_free(&d.example);

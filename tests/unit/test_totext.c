@@ -7,16 +7,7 @@
 #include "base/text.h"
 #include "news/html.h"
 #include "news/totext.h"
-
-static void read_file(const char *name, struct buf *out)
-{
-	_cleanup_fclose_ FILE *file = fopen(name, "re");
-	if (!file)
-		fail_msg("%s: run the tests from the project's root", name);
-	char chunk[4096];
-	for (size_t n; (n = fread(chunk, 1, sizeof(chunk), file)) > 0;)
-		buf_add(out, chunk, n);
-}
+#include "testfile.h"
 
 static void convert(struct str html, unsigned width, struct buf *out)
 {
@@ -38,8 +29,8 @@ static void a_post_reads_well(void **state)
 {
 	(void)state;
 	_cleanup_buf_ struct buf in = {0}, expected = {0}, out = {0};
-	read_file("tests/data/html/feed.html", &in);
-	read_file("tests/data/html/feed.txt", &expected);
+	testfile_read("tests/data/html/feed.html", &in);
+	testfile_read("tests/data/html/feed.txt", &expected);
 	convert(buf_str(&in), 72, &out);
 	assert_string_equal(buf_text(&out), buf_text(&expected));
 }

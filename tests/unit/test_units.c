@@ -9,6 +9,7 @@
 
 #include "base/secret.h"
 #include "base/units.h"
+#include "tempdir.h"
 #include "watch_free.h"
 
 static void sizes_are_read(void **state)
@@ -100,24 +101,22 @@ static void amounts_are_written_as_they_are_read(void **state)
 
 /* ---- secrets --------------------------------------------------------------------------------- */
 
-static char directory[] = "/tmp/test_units.XXXXXX";
-static char path[sizeof(directory) + 16];
+static struct tempdir directory;
+static const char *path;
 
 static int make_directory(void **state)
 {
 	(void)state;
-	strcpy(directory + sizeof(directory) - 7, "XXXXXX");
-	if (!mkdtemp(directory))
-		return -1;
-	snprintf(path, sizeof(path), "%s/secret", directory);
+	tempdir_make(&directory);
+	path = tempdir_path(&directory, "secret");
 	return 0;
 }
 
 static int remove_directory(void **state)
 {
 	(void)state;
-	unlink(path);
-	return rmdir(directory);
+	tempdir_remove(&directory);
+	return 0;
 }
 
 static void write_secret(const char *bytes, size_t n, mode_t mode)
