@@ -115,32 +115,32 @@ static void a_mails_partials_are_of_its_theme_and_part(void **state)
 	render(m, "{\"name\":\"Ada\"}", "Confirm, Ada.\nmy foot");
 }
 
-static void mistakes_are_told_with_file_and_line(void **state)
+/* Whether a digest with this card is refused in line 2 of the card, for this reason. */
+static void card_is_refused(const char *card, int err, const char *reason)
 {
-	(void)state;
 	_cleanup_tempdir_ struct tempdir dir;
 	_cleanup_arena_ struct arena arena = {0};
 	struct why why = {""};
 	struct mustache *m;
+	char expected[256];
 	tempdir_make(&dir);
-	tempdir_text(&dir, "mail/plain/card.html.mustache", "a\n{{#b}}");
+	tempdir_text(&dir, "mail/plain/card.html.mustache", card);
+	snprintf(expected, sizeof(expected), "mail/plain/card.html.mustache:2:1: %s", reason);
 	assert_int_equal(
-	    template_compile(dir.path, "plain", "digest", TEMPLATE_HTML, &arena, &m, &why),
-	    -EINVAL);
-	assert_string_equal(why.text,
-			    "mail/plain/card.html.mustache:2:1: section {{#b}} is never closed");
-	tempdir_text(&dir, "mail/plain/card.html.mustache", "a\n{{> none}}");
-	assert_int_equal(
-	    template_compile(dir.path, "plain", "digest", TEMPLATE_HTML, &arena, &m, &why),
-	    -ENOENT);
-	assert_string_equal(why.text,
-			    "mail/plain/card.html.mustache:2:1: there is no partial {{> none}}");
-	tempdir_text(&dir, "mail/plain/card.html.mustache", "a\n{{> ../../../etc/passwd}}");
-	assert_int_equal(
-	    template_compile(dir.path, "plain", "digest", TEMPLATE_HTML, &arena, &m, &why),
-	    -EINVAL);
-	assert_string_equal(why.text, "mail/plain/card.html.mustache:2:1: \"../../../etc/passwd\" "
-				      "can't be the name of a template");
+	    template_compile(dir.path, "plain", "digest", TEMPLATE_HTML, &arena, &m, &why), err);
+	assert_string_equal(why.text, expected);
+}
+
+static void mistakes_are_told_with_file_and_line(void **state)
+{
+	(void)state;
+	_cleanup_arena_ struct arena arena = {0};
+	struct why why = {""};
+	struct mustache *m;
+	card_is_refused("a\n{{#b}}", -EINVAL, "section {{#b}} is never closed");
+	card_is_refused("a\n{{> none}}", -ENOENT, "there is no partial {{> none}}");
+	card_is_refused("a\n{{> ../../../etc/passwd}}", -EINVAL,
+			"\"../../../etc/passwd\" can't be the name of a template");
 	assert_int_equal(template_compile(NULL, "none", "digest", TEMPLATE_HTML, &arena, &m, &why),
 			 -ENOENT);
 	assert_string_equal(why.text, "theme none has no template digest.html.mustache");
