@@ -6,19 +6,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
 
 enum { LINE = 1024 };
-
-static void add_shown(struct buf *b, const char *text)
-{
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-		if (c < 0x20 || c == 0x7f)
-			buf_printf(b, "\\x%02x", c);
-		else
-			buf_addc(b, *text);
-	}
-}
 
 /* The number of the file whose name was added at `at`. */
 static unsigned file_number(const struct report *r, size_t at, size_t len)
@@ -45,12 +35,12 @@ __attribute__((format(printf, 5, 0))) static void add_line(struct report *r, con
 	char words[LINE];
 	vsnprintf(words, sizeof(words), format, args);
 	size_t at = r->text.len;
-	add_shown(&r->text, file);
+	text_shown(str_of(file), &r->text);
 	size_t file_len = r->text.len - at;
 	if (line)
 		buf_printf(&r->text, ":%u", line);
 	buf_printf(&r->text, ": %s: ", kind);
-	add_shown(&r->text, words);
+	text_shown(str_of(words), &r->text);
 	if (buf_addc(&r->text, '\n') < 0)
 		return;
 	struct report_line added = {at, r->text.len - at, file_number(r, at, file_len), file_len,

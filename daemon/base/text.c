@@ -264,3 +264,15 @@ enum text_dir text_direction(struct str s)
 	}
 	return TEXT_NEUTRAL;
 }
+
+int text_shown(struct str s, struct buf *out)
+{
+	while (s.n) {
+		int32_t c = text_take(&s);
+		if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+			buf_printf(out, "\\x%02x", (unsigned)c);
+		else
+			text_add(out, c);
+	}
+	return out->err;
+}

@@ -47,6 +47,12 @@ int text_clean(struct str s, struct buf *out);
 /* text_clean() on one line: every run of white space becomes one space, none at the ends. */
 int text_line(struct str s, struct buf *out);
 
+/*
+ * Text for a terminal or a log, on one line: control characters as \xNN, so that nothing in it is
+ * obeyed; broken bytes become U+FFFD.
+ */
+int text_shown(struct str s, struct buf *out);
+
 bool text_is_space(int32_t c);       /* white space that may be collapsed; not the no-break space */
 unsigned text_char_width(int32_t c); /* columns: 0 (combining), 1, or 2 (CJK, emoji) */
 unsigned text_width(struct str s);   /* columns of a line */

@@ -6,15 +6,22 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
-#include "ctl/output.h"
+#include "base/text.h"
 
-static int __attribute__((format(printf, 1, 0))) tell(const char *format, va_list args)
+int ctl_line(struct buf *out, const char *format, va_list args)
+{
+	_cleanup_buf_ struct buf words = {0};
+	int r = buf_vprintf(&words, format, args);
+	return r < 0 ? r : text_shown(buf_str(&words), out);
+}
+
+static void __attribute__((format(printf, 1, 0))) tell(const char *format, va_list args)
 {
 	_cleanup_buf_ struct buf line = {0};
-	int r = output_words(&line, format, args);
-	fprintf(stderr, "digestctl: %s\n", buf_text(&line));
-	return r;
+	if (ctl_line(&line, format, args) < 0)
+		ctl_no_memory();
+	else
+		fprintf(stderr, "digestctl: %s\n", buf_text(&line));
 }
 
 int ctl_fail(enum ctl_status status, const char *format, ...)
@@ -42,8 +49,10 @@ int ctl_ask(const struct ctl *ctl, const char *format, ...)
 	_cleanup_buf_ struct buf line = {0};
 	va_list args;
 	va_start(args, format);
-	output_words(&line, format, args);
+	int r = ctl_line(&line, format, args);
 	va_end(args);
+	if (r < 0)
+		return ctl_no_memory();
 	fflush(stdout);
 	fprintf(stderr, "%s [y/N] ", buf_text(&line));
 	char answer[16] = "";

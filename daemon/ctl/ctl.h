@@ -13,11 +13,13 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/why.h"
 #include "store/params.h"
@@ -100,6 +102,10 @@ const char *ctl_arg(const struct ctl *ctl, int i); /* NULL: not given */
 /* Tells why and returns status. Control characters are shown as \xNN. */
 int ctl_fail(enum ctl_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int ctl_no_memory(void);
+
+/* The words put together and appended, on one line and shown as ctl_fail() does; or -ENOMEM. */
+int ctl_line(struct buf *out, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 /*
  * "QUESTION [y/N] " on the terminal. CTL_OK: yes, or --yes was given. CTL_REFUSED: no, or nobody

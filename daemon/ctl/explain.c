@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "ctl/issue.h"
 #include "ctl/nouns.h"
 #include "ctl/output.h"
@@ -35,7 +36,7 @@ static int print_line(const json_t *line)
 {
 	_cleanup_buf_ struct buf date = {0}, text = {0};
 	output_value(json_object_get(line, "at"), OUTPUT_TIME, &date);
-	output_safe(str_of(json_string_value(json_object_get(line, "text"))), &text);
+	text_shown(str_of(json_string_value(json_object_get(line, "text"))), &text);
 	if (date.err || text.err)
 		return ctl_no_memory();
 	printf("%-*s", DATE_COLUMNS, buf_text(&date));
@@ -54,7 +55,7 @@ static int show(struct ctl *ctl, const struct pg_result *who, json_t *subscripti
 	if (!db_is_null(who, 0, 3))
 		buf_printf(&head, ": never to be mailed again (%s)",
 			   db_is_null(who, 0, 4) ? "no reason kept" : db_text(who, 0, 4));
-	output_safe(buf_str(&head), &safe);
+	text_shown(buf_str(&head), &safe);
 	puts(buf_text(&safe));
 	putchar('\n');
 	int r = output_table(ctl, subscription_columns, json_incref(subscriptions),

@@ -163,8 +163,12 @@ static void show_text(const char *title, const char *format, ...)
 	_cleanup_buf_ struct buf line = {0};
 	va_list args;
 	va_start(args, format);
-	output_words(&line, format, args);
+	int r = ctl_line(&line, format, args);
 	va_end(args);
+	if (r < 0) {
+		ctl_no_memory();
+		return;
+	}
 	printf("%-10s ", title);
 	output_wrapped(11, buf_str(&line));
 }

@@ -11,29 +11,6 @@
 
 enum { COLUMNS = 24 };
 
-int output_safe(struct str text, struct buf *out)
-{
-	while (text.n) {
-		struct str before = text;
-		int32_t c = text_take(&text);
-		size_t n = before.n - text.n;
-		if (c < 0x20 || (c >= 0x7f && c < 0xa0))
-			buf_printf(out, "\\x%02x", (unsigned)c);
-		else if (c == 0xfffd)
-			buf_adds(out, "\xef\xbf\xbd");
-		else
-			buf_add(out, before.p, n);
-	}
-	return out->err;
-}
-
-int output_words(struct buf *out, const char *format, va_list args)
-{
-	_cleanup_buf_ struct buf words = {0};
-	int r = buf_vprintf(&words, format, args);
-	return r < 0 ? r : output_safe(buf_str(&words), out);
-}
-
 /* ---- from a result to JSON --------------------------------------------------------------------
  */
 
@@ -130,7 +107,7 @@ static void local_time(const char *text, struct buf *out)
 	struct tm tm = {0};
 	char words[64];
 	if (!strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm)) {
-		output_safe(str_of(text), out);
+		text_shown(str_of(text), out);
 		return;
 	}
 	time_t moment = timegm(&tm);
@@ -153,7 +130,7 @@ void output_value(const json_t *value, enum output_kind kind, struct buf *out)
 		if (kind == OUTPUT_TIME)
 			local_time(json_string_value(value), out);
 		else
-			output_safe(
+			text_shown(
 			    (struct str){json_string_value(value), json_string_length(value)}, out);
 		break;
 	case JSON_ARRAY:
@@ -166,7 +143,7 @@ void output_value(const json_t *value, enum output_kind kind, struct buf *out)
 		break;
 	case JSON_OBJECT: {
 		_cleanup_free_ char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
-		output_safe(str_of(text), out);
+		text_shown(str_of(text), out);
 		break;
 	}
 	}
@@ -336,7 +313,7 @@ int output_done(const struct ctl *ctl, json_t *object, const char *format, ...)
 	_cleanup_buf_ struct buf line = {0};
 	va_list args;
 	va_start(args, format);
-	int r = output_words(&line, format, args);
+	int r = ctl_line(&line, format, args);
 	va_end(args);
 	puts(buf_text(&line));
 	return r < 0 ? ctl_no_memory() : CTL_OK;

@@ -12,7 +12,6 @@
 #pragma once
 
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -63,8 +62,3 @@ void output_value(const json_t *value, enum output_kind kind, struct buf *out);
  * next lines indented too; else as one line.
  */
 void output_wrapped(unsigned indent, struct str text);
-
-/* Text for a terminal: control characters as \xNN, on one line. */
-int output_safe(struct str text, struct buf *out);
-int output_words(struct buf *out, const char *format, va_list args)
-    __attribute__((format(printf, 2, 0))); /* put together, and made so */

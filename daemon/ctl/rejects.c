@@ -81,10 +81,9 @@ void rejects_print(const struct rejects *r)
 	for (int64_t i = 0; i < r->total && i < REJECTS_SHOWN; i++) {
 		const struct reject *reject = &r->first[i];
 		_cleanup_buf_ struct buf line = {0};
-		output_safe(str_of(reject->email), &line);
+		text_shown(str_of(reject->email), &line);
 		buf_adds(&line, ": ");
-		output_safe(str_of(*reject->detail ? reject->detail : words[reject->reason]),
-			    &line);
+		text_shown(str_of(*reject->detail ? reject->detail : words[reject->reason]), &line);
 		printf("line %lld: %s\n", (long long)reject->line, buf_text(&line));
 	}
 	if (r->total > REJECTS_SHOWN)

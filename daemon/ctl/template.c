@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "ctl/nouns.h"
 #include "ctl/output.h"
 #include "ctl/template_check.h"
@@ -72,7 +73,7 @@ static void show_mistake(const json_t *mistake)
 		buf_printf(&words, ":%lld:%lld", (long long)json_integer_value(number),
 			   (long long)json_integer_value(json_object_get(mistake, "column")));
 	buf_printf(&words, ": %s", json_string_value(json_object_get(mistake, "text")));
-	output_safe(buf_str(&words), &line);
+	text_shown(buf_str(&words), &line);
 	puts(buf_text(&line));
 }
 

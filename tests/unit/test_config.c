@@ -376,8 +376,8 @@ static void a_report_has_an_end_and_shows_no_controls(void **state)
 {
 	(void)state;
 	_cleanup_report_ struct report r = {0};
-	report_error(&r, "f\n", 1, "a\x1b[1mb");
-	assert_string_equal(buf_text(&r.text), "f\\x0a:1: error: a\\x1b[1mb\n");
+	report_error(&r, "f\n", 1, "a\x1b[1mb\xc2\x9b");
+	assert_string_equal(buf_text(&r.text), "f\\x0a:1: error: a\\x1b[1mb\\x9b\n");
 	for (unsigned i = 0; i < 10000; i++)
 		report_warning(&r, "f", i, "w");
 	assert_int_equal(r.errors, 1);

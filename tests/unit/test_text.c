@@ -113,6 +113,14 @@ static void direction_is_that_of_the_first_letter(void **state)
 	assert_int_equal(text_direction(STR("\u200Fabc")), TEXT_RTL);
 }
 
+static void shown_text_does_nothing_to_a_terminal(void **state)
+{
+	(void)state;
+	_cleanup_buf_ struct buf out = {0};
+	assert_int_equal(text_shown(STR("a\n\x1b[1m\x7f\0\xc2\x9b\xff\xc3\xa9"), &out), 0);
+	assert_string_equal(buf_text(&out), "a\\x0a\\x1b[1m\\x7f\\x00\\x9b\xef\xbf\xbd\xc3\xa9");
+}
+
 static void a_full_buffer_is_told(void **state)
 {
 	(void)state;
@@ -130,6 +138,7 @@ int main(void)
 	    cmocka_unit_test(width_counts_columns),
 	    cmocka_unit_test(excerpts_end_with_a_word),
 	    cmocka_unit_test(direction_is_that_of_the_first_letter),
+	    cmocka_unit_test(shown_text_does_nothing_to_a_terminal),
 	    cmocka_unit_test(a_full_buffer_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
