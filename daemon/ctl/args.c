@@ -266,3 +266,24 @@ int ctl_duration(struct ctl *ctl, const char *name, usec_t *ret)
 		return ctl_fail(CTL_USAGE, "--%s %s: %s", name, text, why.text);
 	return CTL_OK;
 }
+
+int ctl_words(struct ctl *ctl, const char *name, size_t most, char ***ret, size_t *ret_count)
+{
+	struct str rest = str_of(ctl_value(ctl, name));
+	char **words = arena_array(&ctl->arena, most, sizeof(*words));
+	size_t count = 0;
+	if (!words)
+		return ctl_no_memory();
+	while (rest.n) {
+		struct str word = str_trim(str_take(&rest, ','));
+		if (!word.n)
+			continue;
+		if (count == most)
+			return ctl_fail(CTL_USAGE, "--%s: there are more than %zu", name, most);
+		if (!(words[count++] = arena_copy(&ctl->arena, word)))
+			return ctl_no_memory();
+	}
+	*ret = words;
+	*ret_count = count;
+	return CTL_OK;
+}

@@ -134,26 +134,6 @@ static int read_file(struct ctl *ctl, const char *path, enum article_kind kind, 
 /* ---- what the operator says of it -------------------------------------------------------------
  */
 
-static int set_topics(struct ctl *ctl, struct article *a)
-{
-	const char *text = ctl_value(ctl, "topics");
-	if (!text)
-		return CTL_OK;
-	struct str rest = str_of(text), topic;
-	a->topics = arena_array(&ctl->arena, ARTICLE_TOPIC_MOST, sizeof(*a->topics));
-	a->n_topics = 0;
-	while (a->topics && rest.n && a->n_topics < ARTICLE_TOPIC_MOST) {
-		if (!str_cut(rest, ',', &topic, &rest)) {
-			topic = rest;
-			rest = STR("");
-		}
-		topic = str_trim(topic);
-		if (topic.n && !(a->topics[a->n_topics++] = arena_copy(&ctl->arena, topic)))
-			return ctl_no_memory();
-	}
-	return a->topics ? CTL_OK : ctl_no_memory();
-}
-
 static int set_fields(struct ctl *ctl, struct article *a)
 {
 	const struct {
@@ -169,7 +149,9 @@ static int set_fields(struct ctl *ctl, struct article *a)
 	const char *date = ctl_value(ctl, "date");
 	if (date && !(a->published = date_parse(str_of(date))))
 		return ctl_fail(CTL_USAGE, "--date %s: that is no date", date);
-	return set_topics(ctl, a);
+	return ctl_has(ctl, "topics")
+		   ? ctl_words(ctl, "topics", ARTICLE_TOPIC_MOST, &a->topics, &a->n_topics)
+		   : CTL_OK;
 }
 
 /* ---- storing ----------------------------------------------------------------------------------
@@ -317,17 +299,6 @@ static int run_ls(struct ctl *ctl)
 					  "there are no articles; see: digestctl help article add");
 }
 
-static int number(struct ctl *ctl, int64_t *ret)
-{
-	char *end;
-	errno = 0;
-	*ret = strtoll(ctl_arg(ctl, 0), &end, 10);
-	if (errno || *end || *ret <= 0)
-		return ctl_fail(CTL_USAGE, "%s is no article's number; see: digestctl article ls",
-				ctl_arg(ctl, 0));
-	return CTL_OK;
-}
-
 static int run_show(struct ctl *ctl)
 {
 	static const struct output_column columns[] = {
@@ -356,7 +327,7 @@ static int run_show(struct ctl *ctl)
 	_cleanup_params_ struct db_params p = {0};
 	_cleanup_result_ struct pg_result *res = NULL;
 	int64_t id;
-	int r = number(ctl, &id);
+	int r = check_number("article", ctl_arg(ctl, 0), &id);
 	params_int64(&p, id);
 	if (r == CTL_OK)
 		r = ctl_find(ctl, sql_ctl_article_show, &p, &res, "there is no article %s",
@@ -373,7 +344,7 @@ static int run_rm(struct ctl *ctl)
 	_cleanup_params_ struct db_params p = {0};
 	_cleanup_result_ struct pg_result *res = NULL, *gone = NULL;
 	int64_t id;
-	int r = number(ctl, &id);
+	int r = check_number("article", ctl_arg(ctl, 0), &id);
 	params_int64(&p, id);
 	if (r == CTL_OK)
 		r = ctl_find(ctl, sql_ctl_article_show, &p, &res, "there is no article %s",

@@ -94,6 +94,8 @@ const char *ctl_each(const struct ctl *ctl, const char *name, size_t *at);
 /* Numbers and durations ("3 d"): *ret stays as it is when the option isn't given. */
 int ctl_number(struct ctl *ctl, const char *name, int64_t min, int64_t max, int64_t *ret);
 int ctl_duration(struct ctl *ctl, const char *name, usec_t *ret);
+/* Words between commas ("A,B"), trimmed, at most `most`; in the arena. None: not given, or "". */
+int ctl_words(struct ctl *ctl, const char *name, size_t most, char ***ret, size_t *ret_count);
 const char *ctl_arg(const struct ctl *ctl, int i); /* NULL: not given */
 
 /* ---- failures, questions. ctl.c ---------------------------------------------------------------

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "ctl/find.h"
 #include "ctl/issue.h"
 #include "ctl/nouns.h"
 #include "ctl/output.h"
-#include "mail/address.h"
 #include "queries.h"
 
 enum { ISSUES = 20, DATE_COLUMNS = 25 };
@@ -141,15 +141,14 @@ static int explain(struct ctl *ctl, const struct pg_result *who, int64_t issue)
 
 static int run(struct ctl *ctl)
 {
-	struct why why;
 	struct address address;
 	_cleanup_params_ struct db_params p = {0};
 	_cleanup_result_ struct pg_result *who = NULL;
 	const char *text = ctl_value(ctl, "issue");
 	int64_t issue = 0;
-	int r = text ? issue_number(text, &issue) : CTL_OK;
-	if (r == CTL_OK && address_parse(str_of(ctl_arg(ctl, 0)), &address, &why) < 0)
-		return ctl_fail(CTL_USAGE, "%s: %s", ctl_arg(ctl, 0), why.text);
+	int r = text ? check_number("issue", text, &issue) : CTL_OK;
+	if (r == CTL_OK)
+		r = check_address(ctl_arg(ctl, 0), &address);
 	if (r != CTL_OK)
 		return r;
 	params_text(&p, address.norm);

@@ -239,7 +239,7 @@ static int run_ls(struct ctl *ctl)
 	};
 	_cleanup_params_ struct db_params p = {0};
 	_cleanup_result_ struct pg_result *res = NULL;
-	int list = 0, r = ctl_arg(ctl, 0) ? find_list(ctl, ctl_arg(ctl, 0), &list) : CTL_OK;
+	int r = find_list_if_named(ctl, ctl_arg(ctl, 0));
 	params_text(&p, ctl_arg(ctl, 0));
 	if (r == CTL_OK)
 		r = ctl_query(ctl, sql_ctl_feed_ls, &p, &res);

@@ -5,12 +5,20 @@
 #pragma once
 
 #include "ctl/ctl.h"
+#include "mail/address.h"
 
 int find_list(struct ctl *ctl, const char *name, int *ret);
 /* name NULL: the list's default edition. */
 int find_edition(struct ctl *ctl, int list, const char *list_name, const char *name, int *ret);
 int find_feed(struct ctl *ctl, const char *name, int *ret);
+/* Whether there is such a list, where one may be named: NULL is all of them. */
+int find_list_if_named(struct ctl *ctl, const char *name);
 
 /* A name of a list, an edition or a feed: a-z, 0-9 and "-", at most 63, none of them leads a "-".
  */
 int check_name(const char *what, const char *name);
+
+/* The number of an article or an issue (`noun`), which nobody has looked up yet. */
+int check_number(const char *noun, const char *text, int64_t *ret);
+
+int check_address(const char *text, struct address *ret);

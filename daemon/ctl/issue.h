@@ -36,8 +36,7 @@ void issue_draft_free(struct issue_draft *draft);
 /* "LIST/EDITION", or "LIST" for its default edition. */
 int issue_find_target(struct ctl *ctl, const char *text, struct issue_target *ret);
 
-/* An issue's number, which nobody has looked up yet. */
-int issue_number(const char *text, int64_t *ret);
+/* Whether it is meant as an issue's number, and not as LIST/EDITION. */
 bool issue_is_number(const char *text);
 
 /* Reads --articles and --subject; CTL_FAILED with the reason when nothing is new. */
@@ -80,6 +79,9 @@ int issue_view(struct ctl *ctl, json_t *content, const struct digest_variant *va
 /* The whole mail for a made-up reader, appended; out may be NULL. *ret_html_size in bytes. */
 int issue_mail(struct ctl *ctl, json_t *content, const struct digest_variant *variant,
 	       struct buf *out, size_t *ret_html_size);
+
+/* The articles of an issue's content: number, title and url of each. NULL: no memory. */
+json_t *issue_articles(const json_t *content);
 
 /* A subject is a template: what it gives with these words. In the arena; NULL: no memory. */
 const char *issue_subject(struct ctl *ctl, const char *subject, json_t *words);

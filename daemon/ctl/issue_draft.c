@@ -18,18 +18,6 @@ bool issue_is_number(const char *text)
 	return *text && strspn(text, "0123456789") == strlen(text);
 }
 
-int issue_number(const char *text, int64_t *ret)
-{
-	char *end;
-	errno = 0;
-	long long value = strtoll(text, &end, 10);
-	if (errno || *end || value <= 0)
-		return ctl_fail(CTL_USAGE, "\"%s\" is no issue's number; see: digestctl issue ls",
-				text);
-	*ret = value;
-	return CTL_OK;
-}
-
 /* ---- the edition ------------------------------------------------------------------------------
  */
 

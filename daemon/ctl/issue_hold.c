@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "ctl/find.h"
 #include "ctl/issue.h"
 #include "ctl/output.h"
 #include "queries.h"
@@ -58,7 +59,7 @@ int issue_run_pause(struct ctl *ctl)
 {
 	static const struct change pause = {"paused", {{"open", 4}}, 1, "is paused"};
 	int64_t issue;
-	int r = issue_number(ctl_arg(ctl, 0), &issue);
+	int r = check_number("issue", ctl_arg(ctl, 0), &issue);
 	return r != CTL_OK ? r : apply(ctl, issue, &pause);
 }
 
@@ -66,7 +67,7 @@ int issue_run_resume(struct ctl *ctl)
 {
 	static const struct change resume = {"open", {{"paused", 6}}, 1, "is open"};
 	int64_t issue;
-	int r = issue_number(ctl_arg(ctl, 0), &issue);
+	int r = check_number("issue", ctl_arg(ctl, 0), &issue);
 	return r != CTL_OK ? r : apply(ctl, issue, &resume);
 }
 
@@ -76,7 +77,7 @@ int issue_run_cancel(struct ctl *ctl)
 	    "cancelled", {{"open", 4}, {"paused", 6}}, 2, "is cancelled"};
 	_cleanup_result_ struct pg_result *res = NULL, *counted = NULL;
 	int64_t issue;
-	int r = issue_number(ctl_arg(ctl, 0), &issue);
+	int r = check_number("issue", ctl_arg(ctl, 0), &issue);
 	if (r == CTL_OK)
 		r = find_state(ctl, issue, &res);
 	if (r == CTL_OK && !db_bool(res, 0, 2))
@@ -132,7 +133,7 @@ int issue_run_settle(struct ctl *ctl)
 	if (!decision || (strcmp(decision, "resend") != 0 && strcmp(decision, "skip") != 0))
 		return ctl_fail(CTL_USAGE, "say --doubt resend or --doubt skip");
 	bool resend = strcmp(decision, "resend") == 0;
-	int r = issue_number(ctl_arg(ctl, 0), &issue);
+	int r = check_number("issue", ctl_arg(ctl, 0), &issue);
 	if (r == CTL_OK)
 		r = find_state(ctl, issue, &res);
 	if (r == CTL_OK)

@@ -96,23 +96,6 @@ static int count_audience(struct ctl *ctl, const struct issue_draft *draft, int6
 	return r;
 }
 
-static json_t *articles_of(const json_t *content)
-{
-	size_t i;
-	json_t *article, *rows = json_array();
-	json_array_foreach(json_object_get(content, "articles"), i, article)
-	{
-		json_t *row = json_pack("{sO sO sO}", "id", json_object_get(article, "id"), "title",
-					json_object_get(article, "title"), "url",
-					json_object_get(article, "url"));
-		if (json_array_append_new(rows, row) < 0) {
-			json_decref(rows);
-			return NULL;
-		}
-	}
-	return rows;
-}
-
 static json_t *relays_of(const struct ctl *ctl)
 {
 	json_t *names = json_array();
@@ -146,7 +129,7 @@ int issue_plan(struct ctl *ctl, const struct issue_draft *draft, json_t **ret)
 	    "{ss ss sO sO ss ss so sI so sI sO}", "edition", draft->target.name, "occurrence",
 	    draft->occurrence, "from_name", json_object_get(list, "from_name"), "from_addr",
 	    json_object_get(list, "from_addr"), "subject", view.subject, "preheader",
-	    view.preheader, "articles", articles_of(draft->content), "audience",
+	    view.preheader, "articles", issue_articles(draft->content), "audience",
 	    (json_int_t)audience, "relays", relays_of(ctl), "html_size", (json_int_t)html_size,
 	    "warnings", warnings);
 	if (!object)

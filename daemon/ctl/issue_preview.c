@@ -3,12 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl/find.h"
 #include "ctl/issue.h"
 #include "ctl/output.h"
-#include "mail/address.h"
 #include "mail/jsontext.h"
 #include "mail/message.h"
 #include "queries.h"
+
+enum { TOPICS = 1000 };
 
 /* ---- which variant ----------------------------------------------------------------------------
  */
@@ -16,18 +18,13 @@
 /* --topics a,b and --lang: in the arena. */
 static int read_variant(struct ctl *ctl, struct digest_variant *ret)
 {
-	const char *text = ctl_value(ctl, "topics");
-	const char **topics =
-	    arena_array(&ctl->arena, text ? strlen(text) / 2 + 1 : 1, sizeof(*topics));
-	char *words = arena_strdup(&ctl->arena, text ? text : ""), *rest = words;
-	size_t count = 0;
-	if (!topics || !words)
-		return ctl_no_memory();
-	for (char *topic; (topic = strsep(&rest, ","));)
-		if (*topic)
-			topics[count++] = topic;
-	*ret = (struct digest_variant){topics, count, ctl_value(ctl, "lang")};
-	return CTL_OK;
+	char **topics;
+	size_t count;
+	int r = ctl_words(ctl, "topics", TOPICS, &topics, &count);
+	if (r == CTL_OK)
+		*ret = (struct digest_variant){(const char *const *)topics, count,
+					       ctl_value(ctl, "lang")};
+	return r;
 }
 
 static int check_lang(json_t *content, const char *lang)
@@ -53,7 +50,7 @@ static int load(struct ctl *ctl, struct digest_variant *variant, json_t **ret)
 	if (r == CTL_OK && issue_is_number(what)) {
 		if (ctl_has(ctl, "articles") || ctl_has(ctl, "subject"))
 			return ctl_fail(CTL_USAGE, "what an opened issue holds can't be changed");
-		r = issue_number(what, &issue);
+		r = check_number("issue", what, &issue);
 		if (r == CTL_OK)
 			r = issue_load(ctl, issue, &content);
 	} else if (r == CTL_OK) {
@@ -145,15 +142,15 @@ int issue_run_preview(struct ctl *ctl)
 /* ---- test -------------------------------------------------------------------------------------
  */
 
-static int check_address(struct ctl *ctl, const char *text, struct address *ret)
+static int read_address(struct ctl *ctl, const char *text, struct address *ret)
 {
-	struct why why;
 	_cleanup_params_ struct db_params p = {0};
 	_cleanup_result_ struct pg_result *res = NULL;
-	if (address_parse(str_of(text), ret, &why) < 0)
-		return ctl_fail(CTL_USAGE, "%s: %s", text, why.text);
+	int r = check_address(text, ret);
+	if (r != CTL_OK)
+		return r;
 	params_text(&p, ret->norm);
-	int r = ctl_query(ctl, sql_ctl_issue_suppressed, &p, &res);
+	r = ctl_query(ctl, sql_ctl_issue_suppressed, &p, &res);
 	if (r == CTL_OK && db_rows(res))
 		return ctl_fail(CTL_FAILED, "%s is never to be mailed again (%s)", text,
 				db_text(res, 0, 0));
@@ -186,7 +183,7 @@ static int queue_letters(struct ctl *ctl, int list, json_t *content, json_t *let
 	struct address *addresses = arena_array(&ctl->arena, (size_t)count, sizeof(*addresses));
 	int r = addresses ? CTL_OK : ctl_no_memory();
 	for (int i = 0; r == CTL_OK && i < count; i++)
-		r = check_address(ctl, ctl_arg(ctl, i + 1), &addresses[i]);
+		r = read_address(ctl, ctl_arg(ctl, i + 1), &addresses[i]);
 	if (r == CTL_OK)
 		r = ctl_begin(ctl);
 	for (int i = 0; r == CTL_OK && i < count; i++)

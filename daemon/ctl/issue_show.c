@@ -1,6 +1,7 @@
 /* issue show: one issue, its articles, lanes, numbers and who is put off. */
 #include <stdio.h>
 
+#include "ctl/find.h"
 #include "ctl/issue.h"
 #include "ctl/output.h"
 #include "mail/jsontext.h"
@@ -76,15 +77,8 @@ static int add_content(struct ctl *ctl, json_t *object, const struct pg_result *
 		return ctl_no_memory();
 	const char *subject =
 	    issue_subject(ctl, db_text(res, 0, db_column(res, "subject")), content);
-	json_t *articles = json_array();
-	size_t i;
-	json_t *article;
-	json_array_foreach(json_object_get(content, "articles"), i, article) json_array_append_new(
-	    articles,
-	    json_pack("{sO sO sO}", "id", json_object_get(article, "id"), "title",
-		      json_object_get(article, "title"), "url", json_object_get(article, "url")));
 	if (!subject || json_object_set_new(object, "subject", json_string(subject)) < 0 ||
-	    json_object_set_new(object, "articles", articles) < 0)
+	    json_object_set_new(object, "articles", issue_articles(content)) < 0)
 		return ctl_no_memory();
 	return CTL_OK;
 }
@@ -132,7 +126,7 @@ int issue_run_show(struct ctl *ctl)
 {
 	int64_t issue = 0;
 	json_auto_t *object = NULL;
-	int r = issue_number(ctl_arg(ctl, 0), &issue);
+	int r = check_number("issue", ctl_arg(ctl, 0), &issue);
 	if (r == CTL_OK)
 		r = gather(ctl, issue, &object);
 	if (r == CTL_OK)

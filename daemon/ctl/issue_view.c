@@ -142,3 +142,20 @@ int issue_mail(struct ctl *ctl, json_t *content, const struct digest_variant *va
 	r = message_splice(message, &reader, out);
 	return r < 0 ? tell(r, &why) : CTL_OK;
 }
+
+json_t *issue_articles(const json_t *content)
+{
+	size_t i;
+	json_t *article, *rows = json_array();
+	json_array_foreach(json_object_get(content, "articles"), i, article)
+	{
+		json_t *row = json_pack("{sO sO sO}", "id", json_object_get(article, "id"), "title",
+					json_object_get(article, "title"), "url",
+					json_object_get(article, "url"));
+		if (json_array_append_new(rows, row) < 0) {
+			json_decref(rows);
+			return NULL;
+		}
+	}
+	return rows;
+}

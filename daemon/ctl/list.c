@@ -5,7 +5,6 @@
 #include "ctl/find.h"
 #include "ctl/nouns.h"
 #include "ctl/output.h"
-#include "mail/address.h"
 #include "mail/template.h"
 #include "mail/verp.h"
 #include "queries.h"
@@ -30,7 +29,7 @@ static const struct ctl_option options[] = {
     {0},
 };
 
-static int check_address(const char *option, const char *value)
+static int check_mailbox(const char *option, const char *value)
 {
 	struct address address;
 	struct why why;
@@ -71,7 +70,7 @@ static int check_values(struct ctl *ctl)
 	struct why why;
 	int r = CTL_OK;
 	for (size_t i = 0; r == CTL_OK && i < ELEMENTS(addresses); i++)
-		r = check_address(addresses[i], ctl_value(ctl, addresses[i]));
+		r = check_mailbox(addresses[i], ctl_value(ctl, addresses[i]));
 	for (size_t i = 0; r == CTL_OK && i < ELEMENTS(urls); i++)
 		r = check_url(urls[i], ctl_value(ctl, urls[i]));
 	const char *path = ctl_value(ctl, "return-path");

@@ -1,6 +1,7 @@
 /* queue: what waits, and why. */
 #include <stdio.h>
 
+#include "ctl/find.h"
 #include "ctl/issue.h"
 #include "ctl/nouns.h"
 #include "ctl/output.h"
@@ -121,7 +122,7 @@ static int run(struct ctl *ctl)
 	json_auto_t *object = json_object();
 	const char *text = ctl_value(ctl, "issue");
 	int64_t issue = 0;
-	int r = text ? issue_number(text, &issue) : CTL_OK;
+	int r = text ? check_number("issue", text, &issue) : CTL_OK;
 	if (r == CTL_OK && issue) {
 		_cleanup_result_ struct pg_result *res = NULL;
 		r = issue_numbers(ctl, issue, &res);

@@ -5,18 +5,9 @@
 #include "ctl/import.h"
 #include "ctl/nouns.h"
 #include "ctl/output.h"
-#include "mail/address.h"
 #include "queries.h"
 
 enum { TOPICS = 50 };
-
-static int parse(const char *text, struct address *ret)
-{
-	struct why why;
-	if (address_parse(str_of(text), ret, &why) < 0)
-		return ctl_fail(CTL_USAGE, "%s: %s", text, why.text);
-	return CTL_OK;
-}
 
 /* The subscriber of an address, 0 when there is none. */
 static int find(struct ctl *ctl, const struct address *address, int64_t *ret)
@@ -104,23 +95,21 @@ static int put_person(struct ctl *ctl, const struct address *address, int64_t *r
 	return r;
 }
 
-static void add_topics(struct db_params *p, const char *text)
+static int add_topics(struct ctl *ctl, struct db_params *p)
 {
-	struct str topics[TOPICS], rest = str_of(text), topic;
-	size_t n = 0;
-	while (rest.n && n < TOPICS) {
-		if (!str_cut(rest, ',', &topic, &rest)) {
-			topic = rest;
-			rest = STR("");
-		}
-		topic = str_trim(topic);
-		if (topic.n)
-			topics[n++] = topic;
-	}
-	if (text)
-		params_texts(p, topics, n);
-	else
+	struct str topics[TOPICS];
+	char **words;
+	size_t count;
+	if (!ctl_has(ctl, "topics")) {
 		params_null(p);
+		return CTL_OK;
+	}
+	int r = ctl_words(ctl, "topics", TOPICS, &words, &count);
+	for (size_t i = 0; r == CTL_OK && i < count; i++)
+		topics[i] = str_of(words[i]);
+	if (r == CTL_OK)
+		params_texts(p, topics, count);
+	return r;
 }
 
 static int put_subscription(struct ctl *ctl, int list, int64_t subscriber, int edition)
@@ -137,10 +126,10 @@ static int put_subscription(struct ctl *ctl, int list, int64_t subscriber, int e
 	params_int64(&p, edition);
 	params_text(&p, ctl_has(ctl, "confirm") ? "pending" : "active");
 	params_text(&p, ctl_value(ctl, "zone"));
-	add_topics(&p, ctl_value(ctl, "topics"));
+	int r = add_topics(ctl, &p);
 	params_text(&p, detail);
 	params_usec(&p, ctl->now);
-	return ctl_query(ctl, sql_ctl_subscription_put, &p, NULL);
+	return r != CTL_OK ? r : ctl_query(ctl, sql_ctl_subscription_put, &p, NULL);
 }
 
 static int send_confirm(struct ctl *ctl, int list, int64_t subscriber)
@@ -187,7 +176,7 @@ static int run_add(struct ctl *ctl)
 	int list = 0, edition = 0;
 	int64_t subscriber = 0;
 	const char *name = ctl_arg(ctl, 0);
-	int r = parse(ctl_arg(ctl, 1), &address);
+	int r = check_address(ctl_arg(ctl, 1), &address);
 	if (r == CTL_OK && (r = find_list(ctl, name, &list)) == CTL_OK &&
 	    (r = find_edition(ctl, list, name, ctl_value(ctl, "edition"), &edition)) == CTL_OK &&
 	    (r = ctl_begin(ctl)) == CTL_OK && (r = may_join(ctl, list, &address)) == CTL_OK &&
@@ -239,7 +228,7 @@ static int run_show(struct ctl *ctl)
 	_cleanup_params_ struct db_params p = {0};
 	_cleanup_result_ struct pg_result *res = NULL, *ties = NULL;
 	struct address address;
-	int r = parse(ctl_arg(ctl, 0), &address);
+	int r = check_address(ctl_arg(ctl, 0), &address);
 	params_text(&p, address.norm);
 	if (r == CTL_OK)
 		r = ctl_find(ctl, sql_ctl_subscriber_show, &p, &res, "nobody has the address %s",
@@ -335,7 +324,7 @@ static int run_unsubscribe(struct ctl *ctl)
 	char status[16] = "";
 	int list = 0;
 	int64_t subscriber = 0;
-	int r = parse(ctl_arg(ctl, 1), &address);
+	int r = check_address(ctl_arg(ctl, 1), &address);
 	if (r == CTL_OK && (r = find_list(ctl, ctl_arg(ctl, 0), &list)) == CTL_OK &&
 	    (r = find(ctl, &address, &subscriber)) == CTL_OK && subscriber)
 		r = status_of(ctl, list, subscriber, status);
@@ -360,7 +349,7 @@ static int run_suppress(struct ctl *ctl)
 	_cleanup_params_ struct db_params p = {0};
 	struct address address;
 	int64_t subscriber = 0;
-	int r = parse(ctl_arg(ctl, 0), &address);
+	int r = check_address(ctl_arg(ctl, 0), &address);
 	if (r == CTL_OK)
 		r = ctl_ask(ctl, "Never mail %s again, from any list? This can't be undone.",
 			    address.display);

@@ -84,6 +84,14 @@ def test_a_reader_joins_is_shown_and_leaves(ctl, sql):
     assert [kind for kind, in sql("SELECT kind FROM subscription_event ORDER BY id")] == ["join", "unsubscribe", "join"]
 
 
+def test_topics_that_are_too_many_are_told_and_nobody_joins(ctl):
+    assert "more than 50" in ctl.fails(2, "subscriber", "add", "news", "a@x.example", "--topics",
+                                       ",".join(f"t{i}" for i in range(51)))
+    ctl.fails(3, "subscriber", "show", "a@x.example")
+    ctl.ok("subscriber", "add", "news", "a@x.example", "--topics", ",".join(f"t{i}" for i in range(50)) + ", ,")
+    assert len(ctl.json("subscriber", "show", "a@x.example")["subscriptions"][0]["topics"]) == 50
+
+
 def test_who_is_suppressed_is_not_added(ctl, sql):
     ctl.ok("subscriber", "add", "news", "a@x.example")
     ctl.fails(4, "subscriber", "suppress", "a@x.example")
