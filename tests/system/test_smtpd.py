@@ -87,7 +87,7 @@ def test_the_command_writes_its_port_and_keeps_letters_apart(tmp_path):
                str(tmp_path / "mail"), "--letters", str(tmp_path / "letters")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not (tmp_path / "port").exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
             port = int((tmp_path / "port").read_text())
