@@ -103,10 +103,11 @@ class Proxy:
                         server.sendall(data)
 
     def _cut(self, client, server, data):
-        self.word = None
+        word, self.word = self.word, None
         if not self.before:
             server.sendall(data)
-            select.select([server], [], [], 0.5)  # the answer, if one comes, goes nowhere
+            # The answer, if one comes, goes nowhere. One to COMMIT comes, and tells that it is done.
+            select.select([server], [], [], 60 if word == b"COMMIT" else 0.5)
         client.sendall(self.reply)
         self.hits += 1
 

@@ -10,6 +10,8 @@ import time
 import psycopg2
 import pytest
 
+from engine import PATIENCE
+
 
 class Driver:
     """store_driver's loop: commands in, lines out."""
@@ -42,7 +44,7 @@ class Driver:
         self.process.stdin.write("".join(command + "\n" for command in commands))
         self.process.stdin.flush()
 
-    def expect(self, pattern, timeout=90):
+    def expect(self, pattern, timeout=PATIENCE):
         """Waits for a line that matches; returns it and those before it."""
         seen = []
         deadline = time.monotonic() + timeout
@@ -60,7 +62,7 @@ class Driver:
         if self.process.poll() is None:
             self.say("quit")
         self.process.stdin.close()
-        code = self.process.wait(20)
+        code = self.process.wait(PATIENCE)
         for reader in self.readers:
             reader.join(5)
         rest = []
@@ -71,7 +73,7 @@ class Driver:
 
     def logged(self, text, times=1):
         """Whether the log says it just so often; waits for lines that are on their way."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while self.count_logged(text) < times and time.monotonic() < deadline:
             time.sleep(0.02)
         return self.count_logged(text) == times

@@ -19,7 +19,7 @@ PAGES = sorted((ROOT / "daemon").glob("*.[158]"))
 def digestd(*arguments, **environment):
     env = {k: v for k, v in os.environ.items() if k != "DIGESTD_CONFIG"} | environment
     return subprocess.run(
-        [BUILD / "digestd", *map(str, arguments)], env=env, text=True, capture_output=True, timeout=60
+        [BUILD / "digestd", *map(str, arguments)], env=env, text=True, capture_output=True, timeout=300
     )
 
 

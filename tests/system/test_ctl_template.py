@@ -11,7 +11,7 @@ import pytest
 def ctl(build, tmp_path):
     def run(*words, status=0, stdin=""):
         done = subprocess.run([os.path.join(build, "digestctl"), "template", *words],
-                              capture_output=True, text=True, timeout=60, input=stdin,
+                              capture_output=True, text=True, timeout=300, input=stdin,
                               cwd=tmp_path)
         assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
         return done.stdout, done.stderr

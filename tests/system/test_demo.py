@@ -119,7 +119,7 @@ def test_the_lab_has_readers_and_no_engine(checkout, build):
         config = re.search(r"export DIGESTD_CONFIG=(.*)", done.stdout).group(1)
         shell = (f"export DIGESTD_CONFIG={config}; PATH='{os.path.abspath(build)}':$PATH; "
                  "digestctl --json engine ls; digestctl subscriber ls harbour | wc -l")
-        said = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60)
+        said = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=300)
         assert said.stdout.split() == ["[]", "21"], said.stdout + said.stderr
         assert run(checkout, build, "lab.py", "stop", lab).returncode == 0
         again = run(checkout, build, "lab.py", "start", lab, SUBSCRIBERS="20")

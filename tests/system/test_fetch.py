@@ -155,7 +155,7 @@ def fetch(*urls, **options):
     options.setdefault("allow_private", 1)
     args = [f"{name}={value}" for name, value in options.items()]
     env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-    done = subprocess.run([DRIVER, *args, *urls], stdout=subprocess.PIPE, timeout=60, check=True,
+    done = subprocess.run([DRIVER, *args, *urls], stdout=subprocess.PIPE, timeout=300, check=True,
                           env=env)
     return json.loads(done.stdout)
 
@@ -263,7 +263,7 @@ def test_a_redirect_into_the_own_network_is_refused():
     probe = subprocess.run(["unshare", "-rn", "true"], stderr=subprocess.DEVNULL)
     if probe.returncode:
         pytest.skip("no network namespaces for this user")
-    done = subprocess.run(args, stdout=subprocess.PIPE, timeout=60, check=True)
+    done = subprocess.run(args, stdout=subprocess.PIPE, timeout=300, check=True)
     (feed, inside), seen = json.loads(done.stdout)
     assert feed["status"] == "ok"
     assert inside["status"] == "failed" and inside["err"] == EACCES

@@ -378,7 +378,7 @@ class Later:
         self.q = q
 
     def waits(self):
-        for _ in range(500):
+        for _ in range(30_000):
             if self.q.value("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s", self.pid):
                 return True
             self.thread.join(0.01)
@@ -387,7 +387,7 @@ class Later:
         return False
 
     def end(self):
-        self.thread.join(20)
+        self.thread.join(300)
         assert not self.thread.is_alive()
         self.db.close()
         if self.error:

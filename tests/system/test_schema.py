@@ -25,7 +25,7 @@ def migrate(build, cluster, empty_database, tmp_path):
             paths.append(str(path))
         return subprocess.run([os.path.join(build, "system", "store_driver"), verb,
                                cluster.dsn(database=empty_database), *paths],
-                              capture_output=True, text=True, timeout=60, check=False)
+                              capture_output=True, text=True, timeout=300, check=False)
     return run
 
 
@@ -92,7 +92,7 @@ def test_two_at_once_apply_each_migration_once(build, cluster, empty_database, t
     command = [os.path.join(build, "system", "store_driver"), "migrate",
                cluster.dsn(database=empty_database), *paths]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    lines = [line for process in both for line in process.communicate(timeout=60)[0].splitlines()]
+    lines = [line for process in both for line in process.communicate(timeout=300)[0].splitlines()]
     assert [process.returncode for process in both] == [0, 0]
     assert sorted(lines) == [f"applied 000{n} m{n}" for n in range(1, 9)]
 
@@ -104,7 +104,7 @@ def test_init_can_be_said_again(build, cluster, database):
     before = ask(cluster, database, "SELECT id, secret FROM link_key")
     assert len(before) == 1 and len(before[0][1]) == 32
     subprocess.run([os.path.join(build, "system", "store_driver"), "init", cluster.dsn(), database],
-                   check=True, timeout=60)
+                   check=True, timeout=300)
     assert ask(cluster, database, "SELECT id, secret FROM link_key") == before
 
 
@@ -139,7 +139,7 @@ def test_init_works_for_an_administrator_who_is_no_superuser(build):
         for _ in range(2):
             done = subprocess.run([os.path.join(build, "system", "store_driver"), "init",
                                    own.dsn("admin"), "letters"],
-                                  capture_output=True, text=True, timeout=60, check=False)
+                                  capture_output=True, text=True, timeout=300, check=False)
             assert done.returncode == 0, done.stderr
         assert ask(own, "letters", "SELECT count(*) FROM link_key") == [(1,)]
 
@@ -176,7 +176,7 @@ def test_a_wrong_statement_is_told_with_its_place(cluster, database, tmp_path):
 def test_a_waiting_connection_copies_both_ways(build, cluster, empty_database):
     done = subprocess.run([os.path.join(build, "system", "store_driver"), "waiting",
                            cluster.dsn(database=empty_database)],
-                          capture_output=True, text=True, timeout=60, check=False)
+                          capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "query 7 zwei 2026-03-29T01:00:00.000001Z",

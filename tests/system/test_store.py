@@ -1,16 +1,19 @@
 """daemon/store against a real server: transactions, losses, reconnection."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 
 import psycopg2
 import pytest
 
+from engine import PATIENCE
 from pg import Cluster
 from pgproxy import Proxy, error_message, message
 from storedriver import Driver, ask
@@ -31,6 +34,18 @@ def proxied(build, cluster, empty_database):
         with Driver(build, proxy.dsn("postgres", empty_database)) as running:
             running.expect("state up")
             yield running, proxy
+
+
+WAIT = "SELECT pg_advisory_xact_lock(7)"
+
+
+@contextlib.contextmanager
+def held(cluster, database):
+    """Who does WAIT waits until the function that this gives is called."""
+    holder = psycopg2.connect(cluster.dsn(database=database))
+    holder.cursor().execute(WAIT)
+    yield holder.rollback
+    holder.close()
 
 
 def rows(cluster, database):
@@ -60,7 +75,7 @@ def test_copy_stores_its_rows_and_counts_them(driver):
 def test_a_large_copy_waits_for_the_socket(driver):
     driver.say("query CREATE TABLE large (x text)", "tx a", "big COPY large FROM STDIN 30000000",
                "step SELECT count(*) FROM large", "submit")
-    seen = driver.expect("end a", timeout=60)
+    seen = driver.expect("end a")
     assert seen[-3:] == ["affected a 30000", "rows a 30000", "end a done - - -"]
 
 
@@ -128,7 +143,7 @@ def test_settings_last_for_their_transaction_only(driver):
 
 
 def test_a_statement_is_cancelled_at_its_limit(driver):
-    driver.say("tx a", "limit 100", "step SELECT pg_sleep(20)", "submit", "query SELECT 'next'")
+    driver.say("tx a", "limit 500", "step SELECT pg_sleep(300)", "submit", "query SELECT 'next'")
     driver.expect("end a failed 57014 EBADMSG SELECT pg_sleep")
     driver.expect("rows query next")
 
@@ -150,25 +165,29 @@ def test_a_transaction_left_open_by_a_statement_is_rolled_back(driver):
 def test_a_thousand_transactions_wait_their_turn(driver, cluster, empty_database):
     for number in range(1000):
         driver.say(f"tx n{number}", f"step INSERT INTO t VALUES ({number}) RETURNING a", "submit")
-    order = [line.split()[1] for line in driver.expect("end n999 ", timeout=60)
+    order = [line.split()[1] for line in driver.expect("end n999 ")
              if line.startswith("end")]
     assert order == [f"n{number}" for number in range(1000)]
     assert rows(cluster, empty_database) == list(range(1000))
 
 
 def test_what_is_forgotten_is_not_begun_and_tells_nothing(driver, cluster, empty_database):
-    driver.say("tx a", "step SELECT pg_sleep(0.3)", "submit",
-               "tx b", "step INSERT INTO t VALUES (1)", "submit", "forget", "query SELECT 'next'")
-    seen = driver.expect("end query done")
+    with held(cluster, empty_database) as let_go:
+        driver.say("tx a", f"quiet {WAIT}", "submit",
+                   "tx b", "step INSERT INTO t VALUES (1)", "submit", "forget", "queued")
+        seen = driver.expect("queued")
+        let_go()
+        driver.say("query SELECT 'next'")
+        seen += driver.expect("end query done")
     assert not any(line.startswith("end b") for line in seen)
     assert rows(cluster, empty_database) == []
 
 
 def test_closing_ends_everything_once(driver, cluster, empty_database):
-    driver.say("tx a", "step INSERT INTO t VALUES (1)", "step SELECT pg_sleep(30)", "submit",
+    driver.say("tx a", "step INSERT INTO t VALUES (1)", "step SELECT pg_sleep(300)", "submit",
                "tx b", "step SELECT 1", "submit")
     driver.expect("affected a")
-    assert driver.close() == ["end a lost - ENOTCONN closing SELECT pg_sleep(30)",
+    assert driver.close() == ["end a lost - ENOTCONN closing SELECT pg_sleep(300)",
                               "end b lost - ESHUTDOWN closing -", "bye"]
     assert rows(cluster, empty_database) == []
 
@@ -177,20 +196,32 @@ def test_closing_ends_everything_once(driver, cluster, empty_database):
 
 
 def deadlock(cluster, database, driver, *commands):
-    """Has the driver's transaction lose a deadlock against another one, which then commits."""
+    """Has the driver's transaction lose a deadlock against another one, which then commits.
+
+    Who looks for it last finds it: the other waits already, and doesn't look.
+    """
     ask(cluster, database, "INSERT INTO t VALUES (1), (2)")
     other = psycopg2.connect(cluster.dsn(database=database))
-    with other.cursor() as cursor:
-        cursor.execute("SET deadlock_timeout = '20s'")
+    with held(cluster, database) as let_go, other.cursor() as cursor:
+        cursor.execute("SET deadlock_timeout = '1h'")
         cursor.execute("UPDATE t SET b = 'other' WHERE a = 2")
         driver.say(*commands)
         driver.expect("affected a 1")
-        cursor.execute("UPDATE t SET b = 'other' WHERE a = 1")
+        thread = threading.Thread(
+            target=lambda: cursor.execute("UPDATE t SET b = 'other' WHERE a = 1"))
+        thread.start()
+        until = time.monotonic() + PATIENCE
+        while ask(cluster, database, "SELECT wait_event_type FROM pg_stat_activity WHERE pid = "
+                  f"{other.get_backend_pid()}") != [("Lock",)]:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        let_go()
+        thread.join()
     other.commit()
     other.close()
 
 
-LOCKERS = ("tx a", "step UPDATE t SET b = 'mine' WHERE a = 1",
+LOCKERS = ("tx a", "step UPDATE t SET b = 'mine' WHERE a = 1", f"quiet {WAIT}",
            "step UPDATE t SET b = 'mine' WHERE a = 2")
 
 
@@ -201,7 +232,7 @@ def test_a_deadlock_after_callbacks_is_told(driver, cluster, empty_database):
 
 def test_a_replayable_transaction_is_run_again(driver, cluster, empty_database):
     deadlock(cluster, empty_database, driver, LOCKERS[0], "replayable", LOCKERS[1],
-             "then SELECT 'added'", LOCKERS[2], "submit")
+             "then SELECT 'added'", *LOCKERS[2:], "submit")
     seen = driver.expect("end a done")
     assert seen[-5:-1] == ["restart a", "affected a 1", "affected a 1", "rows a added"]
     assert ask(cluster, empty_database, "SELECT DISTINCT b FROM t") == [("mine",)]
@@ -266,7 +297,7 @@ def test_a_single_statement_that_was_cut_is_unknown(proxied):
 
 
 def test_a_terminated_session_tells_its_reason(driver, cluster, empty_database):
-    driver.say("tx a", "step SELECT 'here'", "step SELECT pg_sleep(30)", "submit")
+    driver.say("tx a", "step SELECT 'here'", "step SELECT pg_sleep(300)", "submit")
     driver.expect("rows a here")
     ask(cluster, empty_database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE application_name = 'store_driver'")
@@ -304,8 +335,8 @@ def test_work_waits_for_a_server_that_comes_back(build):
 
 
 def test_a_silent_server_is_given_up(build, cluster, empty_database):
-    with Driver(build, cluster.dsn(database=empty_database), limit_ms=300) as driver:
-        driver.say("tx a", "step SELECT pg_backend_pid()", "step SELECT pg_sleep(0.1)",
+    with Driver(build, cluster.dsn(database=empty_database), limit_ms=2000) as driver:
+        driver.say("tx a", "step SELECT pg_backend_pid()", "step SELECT pg_sleep(20)",
                    "step SELECT 'back'", "submit")
         pid = int(driver.expect("rows a [0-9]+")[-1].split()[-1])
         os.kill(pid, signal.SIGSTOP)
@@ -320,7 +351,7 @@ def test_a_silent_host_makes_room_for_the_next(build, cluster, empty_database):
     with Proxy(cluster) as proxy:
         proxy.silent = True
         dsn = f"host={proxy.home},{cluster.home} user=postgres dbname={empty_database}"
-        with Driver(build, dsn, limit_ms=300) as driver:
+        with Driver(build, dsn, limit_ms=1000) as driver:
             driver.say("query SELECT 'answered'")
             driver.expect("rows query answered")
 
@@ -391,7 +422,7 @@ def test_no_allocation_failure_breaks_it(build, cluster, empty_database):
              cluster.dsn(database=empty_database)],
             input="listen work\ntx a\nset digestd.word x\nstep SELECT 1\nthen SELECT 2\n"
             "copy COPY t FROM STDIN | 1\\tx\nsubmit\nquery SELECT 1\nwait\n",
-            capture_output=True, text=True, timeout=30, check=False,
+            capture_output=True, text=True, timeout=PATIENCE, check=False,
             env={**os.environ, **environment})
         assert process.returncode in (0, 1), process.stderr
         assert "ERROR" not in process.stderr, process.stderr
@@ -432,7 +463,7 @@ def bouncer(cluster):
                                stderr=subprocess.DEVNULL)
     yield home
     process.terminate()
-    process.wait(10)
+    process.wait(PATIENCE)
     shutil.rmtree(home)
 
 
@@ -445,6 +476,6 @@ def test_it_works_through_a_transaction_pooler(build, cluster, empty_database, b
                 driver.say(f"tx n{number}", "limit 5000", "step SELECT 1", "then SELECT 2",
                            r"copy COPY t FROM STDIN | 1\tone", "submit", "query SELECT 'single'")
         for driver in one, two:
-            seen = driver.expect("end n49", timeout=60)
+            seen = driver.expect("end n49")
             assert not [line for line in seen if line.startswith("end") and "done" not in line]
     assert ask(cluster, empty_database, "SELECT count(*) FROM t") == [(100,)]

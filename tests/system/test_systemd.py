@@ -36,7 +36,7 @@ def analyze(*arguments):
     # Without a manager that runs, systemd-analyze still wants a place of its own.
     env = os.environ | {"SYSTEMD_LOG_LEVEL": "warning", "SYSTEMD_COLORS": "0"}
     return subprocess.run(
-        ["systemd-analyze", *map(str, arguments)], env=env, text=True, capture_output=True, timeout=60
+        ["systemd-analyze", *map(str, arguments)], env=env, text=True, capture_output=True, timeout=300
     )
 
 
