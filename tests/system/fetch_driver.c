@@ -1,6 +1,7 @@
 /*
  * Fetches all addresses given at once and prints the outcomes as JSON, for tests/system/
- * test_fetch.py; with the longest time (ms) that the event loop did nothing else meanwhile.
+ * test_fetch.py; with the order in which they ended, and the longest time (ms) that the event loop
+ * did nothing else meanwhile.
  * Usage: fetch_driver [name=value ...] url ...; names are those of struct fetch_request; "now=1"
  * uses fetch_now(), "cancel=1" cancels the first one at the start.
  */
@@ -16,7 +17,7 @@ static struct {
 	json_t *list;
 	sd_event *event;
 	sd_event_source *ticker;
-	int left;
+	int left, ended;
 	usec_t last_tick, longest_gap;
 } run;
 
@@ -35,7 +36,9 @@ static json_t *outcome(const struct fetch_result *r)
 static void on_done(struct fetch_result *result, void *user)
 {
 	size_t place = *(size_t *)user;
-	json_array_set_new(run.list, place, outcome(result));
+	json_t *line = outcome(result);
+	json_object_set_new(line, "order", json_integer(run.ended++));
+	json_array_set_new(run.list, place, line);
 	if (--run.left == 0)
 		sd_event_exit(run.event, 0);
 }

@@ -89,7 +89,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(0.3)
 
     def on_mute(self, _):
-        time.sleep(30)
+        self.rfile.read(1)  # until the client goes
 
     def on_huge(self, declared):
         self.send_response(200)
@@ -305,15 +305,15 @@ def test_more_than_the_length_that_was_told_is_not_read(server):
 def test_slow_ones_end_while_the_loop_serves_the_others(server):
     urls = [server.url + p for p in ("/drip", "/mute", "/bomb", "/huge/")]
     urls += [server.url + "/feed"] * 40
-    start = time.monotonic()
-    answer = fetch(*urls, low_speed_s=2, timeout_ms=6000)
+    answer = fetch(*urls, low_speed_s=4, timeout_ms=120_000)
     drip, mute, bomb, huge = answer["results"][:4]
     assert drip["err"] == ETIMEDOUT and "slow" in drip["why"]
     assert mute["err"] == ETIMEDOUT
     assert bomb["err"] == huge["err"] == E2BIG
     assert all(r["status"] == "ok" for r in answer["results"][4:])
-    assert time.monotonic() - start < 20
-    assert answer["gap_ms"] < 1000
+    last = max(r["order"] for r in answer["results"][2:])
+    assert last < min(drip["order"], mute["order"])
+    assert answer["gap_ms"] < 4000  # so long it would have been, had it waited for a slow one
 
 
 def test_the_whole_time_is_limited(server):
