@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-from engine import PATIENCE
+from waiting import PATIENCE
 
 
 class Ctl:

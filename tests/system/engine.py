@@ -21,9 +21,7 @@ import time
 
 import psycopg2
 
-# How long something that has to come true may take, in seconds: no measure of anything, but the end
-# of a run that hangs, however slow the machine is.
-PATIENCE = 300
+from waiting import PATIENCE
 
 FAST_RETRY = 'retry = { backoff = { first = "200 ms"; factor = 2; cap = "2 s"; }; ' \
              'breaker = { first = "200 ms"; factor = 2; cap = "1 s"; }; };'

@@ -11,7 +11,7 @@ import uuid
 
 import psycopg2
 
-from engine import PATIENCE
+from waiting import PATIENCE
 
 CONFIG = """
 database = {{

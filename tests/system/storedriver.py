@@ -10,7 +10,7 @@ import time
 import psycopg2
 import pytest
 
-from engine import PATIENCE
+from waiting import PATIENCE
 
 
 class Driver:

@@ -10,8 +10,8 @@ import subprocess
 
 import pytest
 
-from engine import PATIENCE
 from newsroom import Newsroom
+from waiting import PATIENCE
 
 OCCURRENCE = "00000000-0000-4000-8000-000000000001"
 

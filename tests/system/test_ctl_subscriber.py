@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 
 from ctl import Ctl
-from engine import PATIENCE
+from waiting import PATIENCE, lock_waiters, wait_until
 
 
 @pytest.fixture
@@ -273,15 +273,6 @@ def test_stamps_are_those_of_a_join_and_of_a_move(ctl, sql):
     assert sql("SELECT joined_gen, placed_gen FROM subscription ORDER BY subscriber") == [(5, 6), (10, 10)]
 
 
-def wait_for_a_lock(sql):
-    """Until somebody waits for what another transaction has locked."""
-    until = time.monotonic() + PATIENCE
-    while not sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                  " AND datname = current_database()"):
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def test_an_import_waits_for_an_issue_that_opens_and_its_readers_get_the_next(ctl, connect, sql):
     sql("SELECT partitions_ahead(now())")
     opener = connect(autocommit=False)
@@ -291,7 +282,7 @@ def test_an_import_waits_for_an_issue_that_opens_and_its_readers_get_the_next(ct
     reports = []
     thread = threading.Thread(target=lambda: reports.append(take_in(ctl, "email\na@x.example\n")))
     thread.start()
-    wait_for_a_lock(sql)
+    wait_until(lambda: lock_waiters(sql))
     assert not reports
     cursor.execute("UPDATE edition SET gen = gen + 1 WHERE name = 'post'")
     opener.commit()
@@ -309,7 +300,7 @@ def test_a_reader_who_leaves_while_they_are_imported_stays_away(ctl, connect, sq
     thread = threading.Thread(
         target=lambda: reports.append(take_in(ctl, "email,name,zone\na@x.example,Ann,Asia/Tokyo\n")))
     thread.start()
-    wait_for_a_lock(sql)
+    wait_until(lambda: lock_waiters(sql))
     assert not reports
     leaver.commit()
     thread.join(PATIENCE)

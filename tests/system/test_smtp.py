@@ -12,8 +12,8 @@ import subprocess
 
 import pytest
 
-from engine import PATIENCE
 from smtpd import Server, make_certificate
+from waiting import PATIENCE
 
 DRIVER = pathlib.Path(os.environ.get("DIGESTD_BUILD", "build")) / "system" / "smtp_driver"
 MAILS = 5

@@ -13,10 +13,10 @@ import time
 import psycopg2
 import pytest
 
-from engine import PATIENCE
 from pg import Cluster
 from pgproxy import Proxy, error_message, message
 from storedriver import Driver, ask
+from waiting import PATIENCE, lock_waiters, wait_until
 
 
 @pytest.fixture
@@ -210,11 +210,8 @@ def deadlock(cluster, database, driver, *commands):
         thread = threading.Thread(
             target=lambda: cursor.execute("UPDATE t SET b = 'other' WHERE a = 1"))
         thread.start()
-        until = time.monotonic() + PATIENCE
-        while ask(cluster, database, "SELECT wait_event_type FROM pg_stat_activity WHERE pid = "
-                  f"{other.get_backend_pid()}") != [("Lock",)]:
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        wait_until(lambda: lock_waiters(lambda sql: ask(cluster, database, sql),
+                                        f"pid = {other.get_backend_pid()}"))
         let_go()
         thread.join()
     other.commit()

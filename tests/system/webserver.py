@@ -17,10 +17,11 @@ import signal
 import socket
 import struct
 import subprocess
-import time
 import urllib.parse
 
 import psycopg2
+
+from waiting import PATIENCE, wait_until
 
 FORM = "application/x-www-form-urlencoded"
 KEY_ID = 7
@@ -49,7 +50,7 @@ class Answer:
 class Connection(http.client.HTTPConnection):
     """To a port, or to a unix socket."""
 
-    def __init__(self, where, timeout=20):
+    def __init__(self, where, timeout=PATIENCE):
         super().__init__("digestweb.example", timeout=timeout)
         self.where = where
 
@@ -95,22 +96,20 @@ class Web:
                 env=env, pass_fds=[s.fileno() for s in self.sockets])
         if wait:
             self.where = self.wait_for(r"serving on (\S+)")
+            self.wait_for("database: (connected) to")  # before that, a page may be unavailable
         return self
 
-    def wait_for(self, pattern, seconds=20):
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            found = re.search(pattern, self.said())
-            if found:
-                return found.group(found.re.groups)
-            assert self.process.poll() is None, self.said()
-            time.sleep(0.02)
-        raise AssertionError(f"the log never said {pattern}:\n{self.said()}")
+    def wait_for(self, pattern):
+        def found():
+            assert re.search(pattern, self.said()) or self.process.poll() is None, self.said()
+            return re.search(pattern, self.said())
+        wait_until(found)
+        return found().group(found().re.groups)
 
     def said(self):
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def stop(self, number=signal.SIGTERM, seconds=30):
+    def stop(self, number=signal.SIGTERM, seconds=PATIENCE):
         if self.process and self.process.poll() is None:
             self.process.send_signal(number)
             try:
@@ -128,7 +127,7 @@ class Web:
         status = self.stop()
         assert status == 0, f"digestweb ended with {status}:\n{self.said()}"
 
-    def connect(self, timeout=20):
+    def connect(self, timeout=PATIENCE):
         return Connection(self.where, timeout)
 
     def ask(self, method, path, body=None, headers=None):
@@ -146,7 +145,7 @@ class Web:
         body = urllib.parse.urlencode(fields or {})
         return self.ask("POST", path, body, {"Content-Type": FORM, **named(headers)})
 
-    def raw(self, data, seconds=20):
+    def raw(self, data, seconds=PATIENCE):
         """What it sends for these bytes until it closes the connection."""
         connection = self.connect(seconds)
         connection.connect()
