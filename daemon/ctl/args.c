@@ -16,6 +16,15 @@
 
 enum { OPT_JSON = 256, OPT_YES, OPT_OWN, OPTIONS = 40 };
 
+/* getopt has told what is wrong; this, where it is told what is right. */
+static int say_see(const struct ctl *ctl)
+{
+	const char *noun = ctl->noun ? ctl->noun->name : NULL;
+	const char *verb = ctl->verb ? ctl->verb->name : NULL;
+	return ctl_fail(CTL_USAGE, "see: digestctl help%s%s%s%s", noun ? " " : "", noun ? noun : "",
+			verb ? " " : "", verb ? verb : "");
+}
+
 /* -1: go on; otherwise the exit status. */
 static int take_global(struct ctl *ctl, int option)
 {
@@ -25,7 +34,7 @@ static int take_global(struct ctl *ctl, int option)
 	case OPT_YES: ctl->yes = true; return -1;
 	case 'h': help_show(stdout, ctl->noun, ctl->verb); return CTL_OK;
 	case 'V': puts("digestctl " DIGESTD_VERSION); return CTL_OK;
-	default: return CTL_USAGE;
+	default: return say_see(ctl);
 	}
 }
 
@@ -45,7 +54,7 @@ static const struct ctl_verb *find_verb(const struct ctl_noun *noun, const char 
 	return NULL;
 }
 
-/* Reads options up to the first word that is none. */
+/* Reads options up to the first word that is none; argv[0] is shown in getopt's messages. */
 static int take_leading(struct ctl *ctl, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -122,6 +131,8 @@ static int check_arguments(const struct ctl *ctl)
 
 static int show_help(struct ctl *ctl, int count, char **words)
 {
+	if (count > 2)
+		return ctl_fail(CTL_USAGE, "too many words; see: digestctl help");
 	if (count > 0 && !(ctl->noun = find_noun(words[0])))
 		return ctl_fail(CTL_USAGE, "\"%s\" is no noun; see: digestctl help", words[0]);
 	if (count > 1 && !(ctl->verb = find_verb(ctl->noun, words[1])))
@@ -146,6 +157,7 @@ static int find_words(struct ctl *ctl, int argc, char **argv, int *ret_at)
 		return show_help(ctl, argc - at - 1, argv + at + 1);
 	if (!(ctl->noun = find_noun(argv[at])))
 		return ctl_fail(CTL_USAGE, "\"%s\" is no noun; see: digestctl help", argv[at]);
+	argv[at] = argv[0];
 	optind = 0;
 	r = argv[at + 1] && argv[at + 1][0] == '-' && !find_verb(ctl->noun, NULL)
 		? take_leading(ctl, argc - at, argv + at)
@@ -239,6 +251,22 @@ bool ctl_has(const struct ctl *ctl, const char *name)
 const char *ctl_arg(const struct ctl *ctl, int i)
 {
 	return i < ctl->arg_count ? ctl->args[i] : NULL;
+}
+
+int ctl_exclude(const struct ctl *ctl, const char *one, const char *other)
+{
+	return ctl_has(ctl, one) && ctl_has(ctl, other)
+		   ? ctl_fail(CTL_USAGE, "--%s and --%s exclude each other", one, other)
+		   : CTL_OK;
+}
+
+int ctl_must_name(const struct ctl *ctl)
+{
+	return ctl->given_count == 0
+		   ? ctl_fail(CTL_USAGE,
+			      "nothing is named that would change; see: digestctl help %s %s",
+			      ctl->noun->name, ctl->verb->name)
+		   : CTL_OK;
 }
 
 int ctl_number(struct ctl *ctl, const char *name, int64_t min, int64_t max, int64_t *ret)

@@ -148,7 +148,8 @@ static int set_fields(struct ctl *ctl, struct article *a)
 	}
 	const char *date = ctl_value(ctl, "date");
 	if (date && !(a->published = date_parse(str_of(date))))
-		return ctl_fail(CTL_USAGE, "--date %s: that is no date", date);
+		return ctl_fail(CTL_USAGE,
+				"--date %s: that is no date; 2026-03-29T07:00:00+02:00 is", date);
 	return ctl_has(ctl, "topics")
 		   ? ctl_words(ctl, "topics", ARTICLE_TOPIC_MOST, &a->topics, &a->n_topics)
 		   : CTL_OK;

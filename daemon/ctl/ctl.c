@@ -136,6 +136,9 @@ int ctl_pg_failed(struct ctl *ctl, const struct why *why)
 	if (db_error_is(error, "42P01") || db_error_is(error, "42883"))
 		return ctl_fail(CTL_FAILED, "%s; is the schema there? See: digestctl db status",
 				why->text);
+	if (db_error_is(error, "22007") || db_error_is(error, "22008"))
+		return ctl_fail(CTL_USAGE, "%s; a moment is written as 2026-03-29T07:00:00+02:00",
+				why->text);
 	return ctl_fail(db_error_in_class(error, "22") ? CTL_USAGE : CTL_FAILED, "%s", why->text);
 }
 

@@ -97,6 +97,10 @@ int ctl_duration(struct ctl *ctl, const char *name, usec_t *ret);
 /* Words between commas ("A,B"), trimmed, at most `most`; in the arena. None: not given, or "". */
 int ctl_words(struct ctl *ctl, const char *name, size_t most, char ***ret, size_t *ret_count);
 const char *ctl_arg(const struct ctl *ctl, int i); /* NULL: not given */
+/* CTL_USAGE when both are given, of which each says the contrary of the other. */
+int ctl_exclude(const struct ctl *ctl, const char *one, const char *other);
+/* CTL_USAGE when no option of the verb is given, of one that changes something. */
+int ctl_must_name(const struct ctl *ctl);
 
 /* ---- failures, questions. ctl.c ---------------------------------------------------------------
  */

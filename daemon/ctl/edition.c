@@ -1,5 +1,5 @@
 /* edition: the rhythms of a list. */
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ctl/find.h"
@@ -16,13 +16,19 @@ static const char more[] = "SCHEDULE is one of\n"
 			   "in the list's zone, or with --reader-zones in each reader's own.\n"
 			   "A MOMENT is 2026-03-29T07:00:00+02:00; without an offset it is UTC.";
 
-/* The words from `at` on as one schedule. */
+/* The words from `at` on as one schedule. PostgreSQL knows its forms, but of an hour such as 25:00
+ * it tells in words of its own. */
 static int schedule_of(struct ctl *ctl, int at, const char **ret)
 {
 	_cleanup_buf_ struct buf b = {0};
+	int hour, minute;
 	for (int i = at; i < ctl->arg_count; i++)
 		buf_printf(&b, "%s%s", i > at ? " " : "", ctl->args[i]);
-	*ret = arena_strdup(&ctl->arena, buf_text(&b));
+	const char *text = buf_text(&b), *time = strrchr(text, ' ');
+	if (time && sscanf(time, "%d:%d", &hour, &minute) == 2 && (hour > 23 || minute > 59))
+		return ctl_fail(CTL_USAGE, "%s: that is no schedule, its time is 00:00 to 23:59",
+				text);
+	*ret = arena_strdup(&ctl->arena, text);
 	return b.err || !*ret ? ctl_no_memory() : CTL_OK;
 }
 
@@ -122,9 +128,24 @@ static int set_row(struct ctl *ctl, int list)
 				      ctl_arg(ctl, 1));
 }
 
+static int check_set(const struct ctl *ctl)
+{
+	const char *hold = ctl_value(ctl, "hold");
+	int r = ctl->arg_count > 2 ? CTL_OK : ctl_must_name(ctl);
+	if (r == CTL_OK)
+		r = ctl_exclude(ctl, "hold", "release");
+	if (r == CTL_OK)
+		r = ctl_exclude(ctl, "reader-zones", "list-zone");
+	if (r == CTL_OK && hold && !*hold)
+		r = ctl_fail(CTL_USAGE, "--hold: a reason is wanted, which others will read");
+	return r;
+}
+
 static int run_set(struct ctl *ctl)
 {
-	int list = 0, r = find_list(ctl, ctl_arg(ctl, 0), &list);
+	int list = 0, r = check_set(ctl);
+	if (r == CTL_OK)
+		r = find_list(ctl, ctl_arg(ctl, 0), &list);
 	if (r == CTL_OK && (r = ctl_begin(ctl)) == CTL_OK &&
 	    (r = undefault(ctl, list, ctl_arg(ctl, 1))) == CTL_OK &&
 	    (r = set_row(ctl, list)) == CTL_OK)
@@ -226,8 +247,8 @@ static const struct ctl_verb verbs[] = {
     {"set", "LIST NAME [SCHEDULE]", "Change an edition.", run_set, 2, 5, set_options, more, false},
     {"ls", "[LIST]", "Show the editions, and when each opens next.", run_ls, 0, 1, NULL, NULL,
      false},
-    {"next", "LIST [NAME]", "Show the next runs in local time.", run_next, 1, 2, next_options, NULL,
-     false},
+    {"next", "LIST [NAME]", "Show when its next issues open, in local time.", run_next, 1, 2,
+     next_options, NULL, false},
     {0},
 };
 

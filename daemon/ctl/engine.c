@@ -46,8 +46,8 @@ static int run_retire(struct ctl *ctl)
 	_cleanup_params_ struct db_params p = {0};
 	_cleanup_result_ struct pg_result *res = NULL;
 	params_text(&p, ctl_arg(ctl, 0));
-	int r =
-	    ctl_find(ctl, sql_ctl_engine_find, &p, &res, "there is no engine %s", ctl_arg(ctl, 0));
+	int r = ctl_find(ctl, sql_ctl_engine_find, &p, &res,
+			 "there is no engine %s; see: digestctl engine ls", ctl_arg(ctl, 0));
 	if (r != CTL_OK)
 		return r;
 	int id = db_int(res, 0, 0);

@@ -186,7 +186,15 @@ static int set_row(struct ctl *ctl, int feed, const struct words *drops)
 static int run_set(struct ctl *ctl)
 {
 	struct words drops = {0};
-	int feed = 0, r = check_url(ctl_value(ctl, "url"), ctl_has(ctl, "local"));
+	int feed = 0, r = ctl_must_name(ctl);
+	if (r == CTL_OK)
+		r = ctl_exclude(ctl, "pause", "resume");
+	if (r == CTL_OK)
+		r = ctl_exclude(ctl, "drop", "no-drop");
+	if (r == CTL_OK)
+		r = ctl_exclude(ctl, "drop-file", "no-drop");
+	if (r == CTL_OK)
+		r = check_url(ctl_value(ctl, "url"), ctl_has(ctl, "local"));
 	if (r == CTL_OK && (r = read_drops(ctl, &drops)) == CTL_OK &&
 	    (r = ctl_begin(ctl)) == CTL_OK &&
 	    (r = find_feed(ctl, ctl_arg(ctl, 0), &feed)) == CTL_OK &&

@@ -1,5 +1,6 @@
 #include "ctl/find.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +34,27 @@ int check_address(const char *text, struct address *ret)
 {
 	struct why why;
 	if (address_parse(str_of(text), ret, &why) < 0)
-		return ctl_fail(CTL_USAGE, "%s: %s", text, why.text);
+		return ctl_fail(CTL_USAGE, "%s is no e-mail address: %s", text, why.text);
 	return CTL_OK;
+}
+
+bool is_language(struct str s)
+{
+	size_t part = 0, at = 0, n = 0;
+	for (; at <= s.n; at++) {
+		if (at < s.n && s.p[at] != '-') {
+			bool lower = s.p[at] >= 'a' && s.p[at] <= 'z';
+			if (part == 0 ? !lower : !isalnum((unsigned char)s.p[at]))
+				return false;
+			n++;
+			continue;
+		}
+		if (n < 2 || n > (part == 0 ? 3 : 8))
+			return false;
+		part++;
+		n = 0;
+	}
+	return true;
 }
 
 static int find_name(struct ctl *ctl, const char *sql, const char *what, const char *name, int *ret)
@@ -42,7 +62,8 @@ static int find_name(struct ctl *ctl, const char *sql, const char *what, const c
 	_cleanup_params_ struct db_params p = {0};
 	_cleanup_result_ struct pg_result *res = NULL;
 	params_text(&p, name);
-	int r = ctl_find(ctl, sql, &p, &res, "there is no %s \"%s\"", what, name);
+	int r = ctl_find(ctl, sql, &p, &res, "there is no %s \"%s\"; see: digestctl %s ls", what,
+			 name, what);
 	if (r == CTL_OK)
 		*ret = db_int(res, 0, 0);
 	return r;

@@ -21,4 +21,7 @@ int check_name(const char *what, const char *name);
 /* The number of an article or an issue (`noun`), which nobody has looked up yet. */
 int check_number(const char *noun, const char *text, int64_t *ret);
 
+/* A language tag as list.lang has it: two or three letters, then parts of two to eight. */
+bool is_language(struct str s);
+
 int check_address(const char *text, struct address *ret);

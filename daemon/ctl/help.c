@@ -55,7 +55,7 @@ static void show_program(FILE *out)
 		fprintf(out, "  %-12s %s\n", (*noun)->name, (*noun)->help);
 	fprintf(out,
 		"\n"
-		"%s  -V, --version\n"
+		"%s  -V, --version       the version\n"
 		"\n"
 		"More on each: digestctl help NOUN [VERB]\n"
 		"\n"

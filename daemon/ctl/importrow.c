@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "mail/address.h"
+#include "ctl/find.h"
 #include "store/copyrow.h"
 
 enum { IMPORT_TOPIC_MOST = 50 };
@@ -100,26 +100,6 @@ static int bad(struct why *why, const char *what, struct str value)
 {
 	value = text_head(value, 60);
 	return why_set(why, -EBADMSG, "%s: \"%.*s\"", what, (int)value.n, value.p);
-}
-
-/* As list.lang has it: two or three letters, then parts of two to eight. */
-static bool is_language(struct str s)
-{
-	size_t part = 0, at = 0, n = 0;
-	for (; at <= s.n; at++) {
-		if (at < s.n && s.p[at] != '-') {
-			bool lower = s.p[at] >= 'a' && s.p[at] <= 'z';
-			if (part == 0 ? !lower : !isalnum((unsigned char)s.p[at]))
-				return false;
-			n++;
-			continue;
-		}
-		if (n < 2 || n > (part == 0 ? 3 : 8))
-			return false;
-		part++;
-		n = 0;
-	}
-	return true;
 }
 
 static int compare_zone(const void *key, const void *item)

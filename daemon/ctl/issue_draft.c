@@ -1,4 +1,3 @@
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +79,8 @@ static int read_ids(struct ctl *ctl, const char *text, int64_t **ret, size_t *re
 		ids[count++] = id;
 		at = end;
 	}
+	if (count == 0)
+		return ctl_fail(CTL_USAGE, "--articles: numbers are wanted, as in 3,8,5");
 	*ret = ids;
 	*ret_count = count;
 	return CTL_OK;

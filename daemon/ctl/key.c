@@ -55,7 +55,8 @@ static int retire_key(struct ctl *ctl, int64_t id)
 	_cleanup_params_ struct db_params p = {0};
 	_cleanup_result_ struct pg_result *res = NULL;
 	params_int64(&p, id);
-	int r = ctl_find(ctl, sql_ctl_key_find, &p, &res, "there is no key %lld", (long long)id);
+	int r = ctl_find(ctl, sql_ctl_key_find, &p, &res,
+			 "there is no key %lld; see: digestctl key ls", (long long)id);
 	if (r != CTL_OK)
 		return r;
 	if (!db_is_null(res, 0, 0))

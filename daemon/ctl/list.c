@@ -29,11 +29,12 @@ static const struct ctl_option options[] = {
     {0},
 };
 
-static int check_mailbox(const char *option, const char *value)
+/* What isn't needed may be taken away by "". */
+static int check_mailbox(const char *option, const char *value, bool needed)
 {
 	struct address address;
 	struct why why;
-	if (value && *value && address_parse(str_of(value), &address, &why) < 0)
+	if (value && (*value || needed) && address_parse(str_of(value), &address, &why) < 0)
 		return ctl_fail(CTL_USAGE, "--%s %s: %s", option, value, why.text);
 	return CTL_OK;
 }
@@ -65,12 +66,17 @@ static int check_theme(struct ctl *ctl, const char *theme)
 
 static int check_values(struct ctl *ctl)
 {
-	static const char *const addresses[] = {"from", "reply-to", "return-path", "cfbl-address"};
+	static const struct {
+		const char *option;
+		bool needed;
+	} addresses[] = {
+	    {"from", true}, {"reply-to", false}, {"return-path", true}, {"cfbl-address", false}};
 	static const char *const urls[] = {"base-url", "site-url"};
 	struct why why;
 	int r = CTL_OK;
 	for (size_t i = 0; r == CTL_OK && i < ELEMENTS(addresses); i++)
-		r = check_mailbox(addresses[i], ctl_value(ctl, addresses[i]));
+		r = check_mailbox(addresses[i].option, ctl_value(ctl, addresses[i].option),
+				  addresses[i].needed);
 	for (size_t i = 0; r == CTL_OK && i < ELEMENTS(urls); i++)
 		r = check_url(urls[i], ctl_value(ctl, urls[i]));
 	const char *path = ctl_value(ctl, "return-path");
@@ -214,8 +220,8 @@ static int set_row(struct ctl *ctl, int *ret_list)
 	params_text(&p, ctl_arg(ctl, 0));
 	for (size_t i = 0; i < ELEMENTS(columns); i++)
 		params_text(&p, ctl_value(ctl, columns[i]));
-	int r =
-	    ctl_find(ctl, sql_ctl_list_set, &p, &res, "there is no list \"%s\"", ctl_arg(ctl, 0));
+	int r = ctl_find(ctl, sql_ctl_list_set, &p, &res,
+			 "there is no list \"%s\"; see: digestctl list ls", ctl_arg(ctl, 0));
 	if (r == CTL_OK)
 		*ret_list = db_int(res, 0, 0);
 	return r;
@@ -223,7 +229,9 @@ static int set_row(struct ctl *ctl, int *ret_list)
 
 static int run_set(struct ctl *ctl)
 {
-	int list = 0, r = check_values(ctl);
+	int list = 0, r = ctl_must_name(ctl);
+	if (r == CTL_OK)
+		r = check_values(ctl);
 	if (r == CTL_OK && (r = ctl_begin(ctl)) == CTL_OK && (r = set_row(ctl, &list)) == CTL_OK &&
 	    (r = set_all(ctl, list)) == CTL_OK)
 		r = ctl_commit(ctl);
@@ -263,8 +271,8 @@ static int run_show(struct ctl *ctl)
 	_cleanup_params_ struct db_params p = {0};
 	_cleanup_result_ struct pg_result *res = NULL;
 	params_text(&p, ctl_arg(ctl, 0));
-	int r =
-	    ctl_find(ctl, sql_ctl_list_show, &p, &res, "there is no list \"%s\"", ctl_arg(ctl, 0));
+	int r = ctl_find(ctl, sql_ctl_list_show, &p, &res,
+			 "there is no list \"%s\"; see: digestctl list ls", ctl_arg(ctl, 0));
 	return r != CTL_OK ? r : output_record(ctl, columns, output_row(res, 0, columns));
 }
 

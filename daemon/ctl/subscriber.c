@@ -177,6 +177,9 @@ static int run_add(struct ctl *ctl)
 	int64_t subscriber = 0;
 	const char *name = ctl_arg(ctl, 0);
 	int r = check_address(ctl_arg(ctl, 1), &address);
+	if (r == CTL_OK && ctl_has(ctl, "lang") && !is_language(str_of(ctl_value(ctl, "lang"))))
+		r = ctl_fail(CTL_USAGE, "--lang %s: en, de, pt-BR, ur ... are language tags",
+			     ctl_value(ctl, "lang"));
 	if (r == CTL_OK && (r = find_list(ctl, name, &list)) == CTL_OK &&
 	    (r = find_edition(ctl, list, name, ctl_value(ctl, "edition"), &edition)) == CTL_OK &&
 	    (r = ctl_begin(ctl)) == CTL_OK && (r = may_join(ctl, list, &address)) == CTL_OK &&
@@ -275,11 +278,15 @@ static int run_ls(struct ctl *ctl)
 	_cleanup_params_ struct db_params p = {0};
 	_cleanup_result_ struct pg_result *res = NULL;
 	const char *list_name = ctl_arg(ctl, 0), *edition_name = ctl_value(ctl, "edition");
+	const char *status = ctl_value(ctl, "status");
 	int64_t limit = 100, after = 0;
 	int list = 0, edition = 0;
 	int r = ctl_number(ctl, "limit", 1, 1000000, &limit);
 	if (r == CTL_OK)
 		r = ctl_number(ctl, "after", 0, INT64_MAX, &after);
+	if (r == CTL_OK && status && strcmp(status, "active") != 0 &&
+	    strcmp(status, "pending") != 0 && strcmp(status, "unsubscribed") != 0)
+		r = ctl_fail(CTL_USAGE, "--status %s: active, pending or unsubscribed", status);
 	if (r == CTL_OK)
 		r = find_list(ctl, list_name, &list);
 	if (r == CTL_OK && edition_name)
@@ -288,7 +295,7 @@ static int run_ls(struct ctl *ctl)
 		return r;
 	params_int64(&p, list);
 	params_int64(&p, after);
-	params_text(&p, ctl_value(ctl, "status"));
+	params_text(&p, status);
 	if (edition_name)
 		params_int64(&p, edition);
 	else

@@ -1,6 +1,7 @@
 /* template: the mails' templates, checked and tried out; no database is needed. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -32,13 +33,17 @@ static int run_render(struct ctl *ctl)
 {
 	struct why why = {""};
 	_cleanup_buf_ struct buf data = {0}, out = {.limit = RENDER_MOST};
+	const char *partials = ctl_value(ctl, "partials");
+	if (partials && access(partials, X_OK) < 0)
+		return ctl_fail(errno == ENOENT ? CTL_NOT_FOUND : CTL_FAILED, "--partials %s: %s",
+				partials, strerror(errno));
 	int r = read_data(ctl, &data);
 	if (r != CTL_OK)
 		return r;
 	const struct template_job job = {
 	    .file = ctl_arg(ctl, 0),
 	    .data = buf_str(&data),
-	    .partials = ctl_value(ctl, "partials"),
+	    .partials = partials,
 	    .escape = ctl_has(ctl, "plain") ? MUSTACHE_NONE : MUSTACHE_HTML,
 	    .strict = ctl_has(ctl, "strict"),
 	};

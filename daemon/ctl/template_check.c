@@ -251,6 +251,9 @@ static int find_themes(struct ctl *ctl, const char *dir, struct themes *themes)
 static int find_dir(struct ctl *ctl, const char **ret)
 {
 	*ret = ctl_value(ctl, "templates");
+	if (*ret && access(*ret, X_OK) < 0)
+		return ctl_fail(errno == ENOENT ? CTL_NOT_FOUND : CTL_FAILED, "--templates %s: %s",
+				*ret, strerror(errno));
 	if (*ret || (!ctl->config && access(settings_path(NULL), F_OK) < 0))
 		return CTL_OK;
 	int r = ctl_settings(ctl);

@@ -75,6 +75,37 @@ def test_arguments_that_are_wrong_give_status_2(news):
         assert done.stderr and not done.stdout
 
 
+def test_a_wrong_option_is_told_with_where_the_right_ones_are(news):
+    for arguments, place in ((["--bogus"], "help\n"), (["issue", "--bogus"], "help issue\n"),
+                             (["issue", "open", "--bogus"], "help issue open\n"),
+                             (["issue", "open", "--articles"], "help issue open\n"),
+                             (["queue", "--bogus"], "help queue\n")):
+        said = news.fails(2, *arguments)
+        assert said.startswith("digestctl") and said.endswith("digestctl: see: digestctl " + place), said
+
+
+def test_what_names_nothing_to_change_or_the_contrary_too_is_refused(news):
+    news.ok("edition", "add", "news", "post", "manual")
+    news.ok("feed", "add", "blog", "--list", "news")
+    for arguments, word in ((["list", "set", "news"], "nothing"), (["edition", "set", "news", "post"], "nothing"),
+                            (["feed", "set", "blog"], "nothing"),
+                            (["edition", "set", "news", "post", "--hold", "x", "--release"], "exclude"),
+                            (["edition", "set", "news", "post", "--hold", ""], "reason"),
+                            (["edition", "set", "news", "post", "--list-zone", "--reader-zones"], "exclude"),
+                            (["feed", "set", "blog", "--pause", "--resume"], "exclude"),
+                            (["feed", "set", "blog", "--drop", "x", "--no-drop"], "exclude"),
+                            (["issue", "preview", "news/post", "--articles", ""], "3,8,5")):
+        assert word in news.fails(2, *arguments), arguments
+
+
+def test_what_is_not_found_is_told_with_where_to_look(news):
+    assert "digestctl list ls" in news.fails(3, "edition", "ls", "nope")
+    assert "digestctl list ls" in news.fails(3, "list", "set", "nope", "--title", "x")
+    assert "digestctl feed ls" in news.fails(3, "feed", "rm", "nope", "--yes")
+    assert "digestctl engine ls" in news.fails(3, "engine", "retire", "99", "--yes")
+    assert "digestctl key ls" in news.fails(3, "key", "rotate", "--retire", "99", "--yes")
+
+
 def test_options_may_stand_before_and_behind(news):
     for arguments in (["--json", "list", "ls"], ["list", "ls", "--json"], ["list", "--json", "ls"],
                       ["-c", news.config, "list", "ls", "--json"], ["list", "ls", "--json", "--config", news.config]):
@@ -207,7 +238,7 @@ def test_a_list_is_added_shown_and_changed(ctl):
 
 
 @pytest.mark.parametrize("option, value", [
-    ("--from", "nobody"), ("--reply-to", "a b@x.example"), ("--return-path", "a" * 30 + "@x.example"),
+    ("--from", "nobody"), ("--from", ""), ("--return-path", ""), ("--reply-to", "a b@x.example"), ("--return-path", "a" * 30 + "@x.example"),
     ("--zone", "Mars/Olympus"), ("--lang", "English"), ("--base-url", "ftp://x"), ("--theme", "nope"),
     ("--doubt", "maybe"), ("--set", "novalue"), ("--set", "a.b.c=1"), ("--cfbl-address", "x"),
 ])
@@ -239,12 +270,16 @@ def test_the_first_edition_is_the_default_until_another_is(news):
 
 
 def test_schedules_that_are_none_are_refused(news):
-    for schedule in ("hourly", "daily 7:00", "daily 24:00", "weekly 1 07:00", "monthly 32 07:00", "daily"):
+    for schedule in ("hourly", "daily 7:00", "daily 24:00", "daily 25:00", "weekly mon 07:60", "weekly 1 07:00", "monthly 32 07:00", "daily"):
         assert "schedule" in news.fails(2, "edition", "add", "news", "x", schedule)
     news.fails(3, "edition", "add", "nope", "x", "manual")
     news.fails(3, "edition", "set", "news", "nope", "manual")
     news.ok("edition", "add", "news", "x", "manual")
     assert "already" in news.fails(1, "edition", "add", "news", "x", "manual")
+
+
+def test_a_moment_that_is_none_is_told_with_one(news):
+    assert "2026-03-29T07:00:00+02:00" in news.fails(2, "edition", "add", "news", "x", "manual", "--since", "soon")
 
 
 def test_articles_count_from_now_on_unless_all_do(news, sql):

@@ -84,6 +84,13 @@ def test_a_reader_joins_is_shown_and_leaves(ctl, sql):
     assert [kind for kind, in sql("SELECT kind FROM subscription_event ORDER BY id")] == ["join", "unsubscribe", "join"]
 
 
+def test_a_language_or_a_status_that_is_none_is_refused(ctl):
+    assert "pt-BR" in ctl.fails(2, "subscriber", "add", "news", "a@x.example", "--lang", "EN_us")
+    assert "pending" in ctl.fails(2, "subscriber", "ls", "news", "--status", "gone")
+    ctl.ok("subscriber", "add", "news", "a@x.example", "--lang", "zh-Hant")
+    assert len(ctl.json("subscriber", "ls", "news", "--status", "active")) == 1
+
+
 def test_topics_that_are_too_many_are_told_and_nobody_joins(ctl):
     assert "more than 50" in ctl.fails(2, "subscriber", "add", "news", "a@x.example", "--topics",
                                        ",".join(f"t{i}" for i in range(51)))

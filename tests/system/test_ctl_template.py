@@ -84,6 +84,11 @@ def test_render_prints_the_rendering_and_nothing_else(ctl, tmp_path):
     assert ctl("render", "-", "--data", "@" + data, "--plain", stdin="{{name}}") == ("<A>", "")
 
 
+def test_a_directory_that_is_not_there_is_told(ctl):
+    assert "/nonexistent" in ctl("check", "--templates", "/nonexistent", status=3)[1]
+    assert "/nonexistent" in ctl("render", "-", "--partials", "/nonexistent", status=3)[1]
+
+
 def test_render_fails_with_the_place_of_the_mistake(ctl, tmp_path):
     out, errors = ctl("render", "-", "--data", "{", stdin="x", status=1)
     assert out == "" and "data:1:" in errors
