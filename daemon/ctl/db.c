@@ -131,10 +131,13 @@ static int run_status(struct ctl *ctl)
 	bool fits = true;
 	for (size_t i = 0; i < count; i++) {
 		fits = fits && list[i].state == MIGRATION_APPLIED;
-		json_array_append_new(rows, json_pack("{s:i, s:s, s:s, s:o}", "number",
-						      list[i].number, "name", list[i].name, "state",
-						      state_word(list[i].state), "applied_at",
-						      output_time(list[i].applied_at)));
+		json_t *row = json_pack("{s:i, s:s, s:s, s:o}", "number", list[i].number, "name",
+					list[i].name, "state", state_word(list[i].state),
+					"applied_at", output_time(list[i].applied_at));
+		if (json_array_append_new(rows, row) < 0) {
+			json_decref(rows);
+			return ctl_no_memory();
+		}
 	}
 	r = output_table(ctl, columns, rows, "there are no migrations");
 	if (r == CTL_OK && !fits)

@@ -56,6 +56,8 @@ static int show(struct ctl *ctl, const struct pg_result *who, json_t *subscripti
 		buf_printf(&head, ": never to be mailed again (%s)",
 			   db_is_null(who, 0, 4) ? "no reason kept" : db_text(who, 0, 4));
 	text_shown(buf_str(&head), &safe);
+	if (head.err || safe.err)
+		return ctl_no_memory();
 	puts(buf_text(&safe));
 	putchar('\n');
 	int r = output_table(ctl, subscription_columns, json_incref(subscriptions),

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/text.h"
 #include "ctl/bar.h"
 #include "ctl/find.h"
 #include "ctl/importrow.h"
@@ -95,6 +96,12 @@ static int load_editions(struct import *m)
 /* ---- staging ----------------------------------------------------------------------------------
  */
 
+/* What couldn't be done is in m->why, but for memory. */
+static int failed(const struct import *m, int err)
+{
+	return err == -ENOMEM ? ctl_no_memory() : ctl_fail(CTL_FAILED, "%s", m->why.text);
+}
+
 static int reject(struct import *m, struct str email, int64_t line, enum reject_reason reason,
 		  const char *detail)
 {
@@ -144,8 +151,11 @@ static int stage(struct import *m)
 	bar_begin(&m->bar, m->ctl, "reading");
 	int r = sync_copy_in(m->ctl->pg, sql_ctl_import_stage, produce, m, &rows, &why);
 	bar_end(&m->bar);
+	if (r == -ENOMEM)
+		return ctl_no_memory();
 	if (r == -EINVAL || r == -EIO)
-		return ctl_fail(CTL_FAILED, "%s: nothing was imported", m->why.text);
+		return ctl_fail(CTL_FAILED, "%s: %s: nothing was imported", ctl_arg(m->ctl, 1),
+				m->why.text);
 	return r < 0 ? ctl_pg_failed(m->ctl, &why) : CTL_OK;
 }
 
@@ -155,10 +165,14 @@ static int leave_out_duplicates(struct import *m)
 	_cleanup_result_ struct pg_result *res = NULL;
 	params_int64(&p, m->id);
 	int r = ctl_query(m->ctl, sql_ctl_import_duplicates, &p, &res);
-	for (int row = 0; r == CTL_OK && row < db_rows(res); row++)
-		if (reject(m, db_str(res, row, 1), db_int64(res, row, 0), REJECT_DUPLICATE, "") < 0)
-			r = ctl_fail(CTL_FAILED, "%s", m->why.text);
-	return r;
+	if (r != CTL_OK)
+		return r;
+	for (int row = 0; row < db_rows(res); row++) {
+		r = reject(m, db_str(res, row, 1), db_int64(res, row, 0), REJECT_DUPLICATE, "");
+		if (r < 0)
+			return failed(m, r);
+	}
+	return CTL_OK;
 }
 
 /* ---- merging ----------------------------------------------------------------------------------
@@ -209,9 +223,11 @@ static int merge_batch(struct import *m, int64_t from)
 	}
 	if (r < 0)
 		return ctl_pg_failed(m->ctl, &why);
-	for (int row = 0; row < db_rows(res); row++)
-		if (count_verdict(m, res, row) < 0)
-			return ctl_fail(CTL_FAILED, "%s", m->why.text);
+	for (int row = 0; row < db_rows(res); row++) {
+		r = count_verdict(m, res, row);
+		if (r < 0)
+			return failed(m, r);
+	}
 	return CTL_OK;
 }
 
@@ -242,8 +258,8 @@ static int report(struct import *m)
 		      (json_int_t)m->unchanged, "left_out", (json_int_t)m->rejects.total,
 		      "left_out_by_reason", rejects_counts(&m->rejects), "first_left_out",
 		      rejects_json(&m->rejects)),
-	    "%s %s: %lld %sadded, %lld changed, %lld as they were, %lld left out", list,
-	    m->dry ? "would get" : "got", (long long)m->added, "", (long long)m->changed,
+	    "%s %s: %lld added, %lld changed, %lld as they were, %lld left out", list,
+	    m->dry ? "would get" : "got", (long long)m->added, (long long)m->changed,
 	    (long long)m->unchanged, (long long)m->rejects.total);
 	if (r == CTL_OK && !ctl->json)
 		rejects_print(&m->rejects);
@@ -278,29 +294,36 @@ static int import_file(struct import *m)
 	return r;
 }
 
+/* How these readers agreed: by this file, and what the operator says of it. */
+static int set_detail(struct import *m, const char *file)
+{
+	struct ctl *ctl = m->ctl;
+	const char *consent = ctl_value(ctl, "consent"), *name = basename(file);
+	if (!text_valid(str_of(name)) || !text_valid(str_of(consent)))
+		return ctl_fail(CTL_USAGE, "the file's name or --consent isn't UTF-8");
+	json_t *detail =
+	    json_pack("{s:s, s:s, s:s*}", "way", "import", "file", name, "consent", consent);
+	_cleanup_free_ char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
+	json_decref(detail);
+	m->detail = text ? arena_strdup(&ctl->arena, text) : NULL;
+	return m->detail ? CTL_OK : ctl_no_memory();
+}
+
 static int prepare(struct import *m, FILE *in)
 {
 	struct ctl *ctl = m->ctl;
 	struct why why;
 	struct stat st;
-	const char *list = ctl_arg(ctl, 0), *file = ctl_arg(ctl, 1),
-		   *consent = ctl_value(ctl, "consent");
+	const char *list = ctl_arg(ctl, 0), *file = ctl_arg(ctl, 1);
 	int r = importfile_begin(&m->file, in, &ctl->arena, &why);
 	if (r < 0)
 		return r == -ENOMEM ? ctl_no_memory()
 				    : ctl_fail(CTL_FAILED, "%s: %s", file, why.text);
 	if (fstat(fileno(in), &st) == 0 && S_ISREG(st.st_mode))
 		m->size = st.st_size;
-	json_t *detail = json_pack("{s:s, s:s, s:s*}", "way", "import", "file", basename(file),
-				   "consent", consent);
-	_cleanup_free_ char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
-	json_decref(detail);
-	if (!text)
-		return ctl_fail(CTL_USAGE, "the file's name or --consent isn't UTF-8");
-	m->detail = arena_strdup(&ctl->arena, text);
-	if (!m->detail)
-		return ctl_no_memory();
-	r = find_list(ctl, list, &m->list);
+	r = set_detail(m, file);
+	if (r == CTL_OK)
+		r = find_list(ctl, list, &m->list);
 	if (r == CTL_OK)
 		r = find_edition(ctl, m->list, list, ctl_value(ctl, "edition"), &m->edition);
 	return r;

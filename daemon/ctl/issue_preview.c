@@ -88,9 +88,13 @@ static json_t *titles_of(json_t *content, const struct digest_variant *variant)
 	size_t i;
 	json_t *article, *titles = json_array();
 	json_auto_t *data = digest_data(content, variant, &err);
-	json_array_foreach(json_object_get(data, "articles"), i, article)
-	    json_array_append(titles, json_object_get(article, "title"));
-	return titles;
+	bool all = data != NULL;
+	json_array_foreach(json_object_get(data, "articles"), i, article) all =
+	    json_array_append(titles, json_object_get(article, "title")) == 0 && all;
+	if (all)
+		return titles;
+	json_decref(titles);
+	return NULL;
 }
 
 static int tell(struct ctl *ctl, json_t *content, const struct digest_variant *variant,
@@ -107,11 +111,13 @@ static int tell(struct ctl *ctl, json_t *content, const struct digest_variant *v
 	const char *size =
 	    arena_printf(&ctl->arena, "%.1f kB%s", (double)html_size / 1024,
 			 html_size > MESSAGE_CLIPPED ? ": Gmail cuts it beyond 102 kB" : "");
+	if (!size)
+		return ctl_no_memory();
 	return output_record(
 	    ctl, columns,
 	    json_pack("{ss ss so sI ss sI sb}", "subject", view->subject, "preheader",
 		      view->preheader, "articles", titles_of(content, variant), "html_size",
-		      (json_int_t)html_size, "html_text", size ? size : "", "text_size",
+		      (json_int_t)html_size, "html_text", size, "text_size",
 		      (json_int_t)view->text.len, "clipped", html_size > MESSAGE_CLIPPED));
 }
 

@@ -1,5 +1,6 @@
 #include "ctl/output.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,7 +144,10 @@ void output_value(const json_t *value, enum output_kind kind, struct buf *out)
 		break;
 	case JSON_OBJECT: {
 		_cleanup_free_ char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
-		text_shown(str_of(text), out);
+		if (text)
+			text_shown(str_of(text), out);
+		else
+			out->err = -ENOMEM;
 		break;
 	}
 	}
@@ -262,16 +266,20 @@ int output_record(const struct ctl *ctl, const struct output_column *columns, js
 	for (const struct output_column *c = columns; c->key; c++)
 		if (c->title && text_width(str_of(c->title)) > width)
 			width = text_width(str_of(c->title));
-	for (const struct output_column *c = columns; c->key; c++) {
+	int r = CTL_OK;
+	for (const struct output_column *c = columns; c->key && r == CTL_OK; c++) {
 		_cleanup_buf_ struct buf value = {0};
 		if (!c->title)
 			continue;
 		show_column(object, c, &value);
-		printf("%s:%*s %s\n", c->title, (int)(width - text_width(str_of(c->title))), "",
-		       buf_text(&value));
+		if (value.err)
+			r = ctl_no_memory();
+		else
+			printf("%s:%*s %s\n", c->title, (int)(width - text_width(str_of(c->title))),
+			       "", buf_text(&value));
 	}
 	json_decref(object);
-	return CTL_OK;
+	return r;
 }
 
 /* Columns for text; 0: somebody reads it by program, so a line stays a line. */
@@ -315,6 +323,8 @@ int output_done(const struct ctl *ctl, json_t *object, const char *format, ...)
 	va_start(args, format);
 	int r = ctl_line(&line, format, args);
 	va_end(args);
+	if (r < 0)
+		return ctl_no_memory();
 	puts(buf_text(&line));
-	return r < 0 ? ctl_no_memory() : CTL_OK;
+	return CTL_OK;
 }

@@ -58,18 +58,27 @@ json_t *rejects_counts(const struct rejects *r)
 {
 	json_t *counts = json_object();
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
-		json_object_set_new(counts, words[reason], json_integer(r->counts[reason]));
+		if (json_object_set_new(counts, words[reason], json_integer(r->counts[reason])) <
+		    0) {
+			json_decref(counts);
+			return NULL;
+		}
 	return counts;
 }
 
 json_t *rejects_json(const struct rejects *r)
 {
 	json_t *rows = json_array();
-	for (int64_t i = 0; i < r->total && i < REJECTS_SHOWN; i++)
-		json_array_append_new(
-		    rows, json_pack("{s:I, s:s, s:s, s:s}", "line", (json_int_t)r->first[i].line,
-				    "email", r->first[i].email, "reason", words[r->first[i].reason],
-				    "detail", r->first[i].detail));
+	for (int64_t i = 0; i < r->total && i < REJECTS_SHOWN; i++) {
+		const struct reject *reject = &r->first[i];
+		json_t *row = json_pack("{s:I, s:s, s:s, s:s}", "line", (json_int_t)reject->line,
+					"email", reject->email, "reason", words[reject->reason],
+					"detail", reject->detail);
+		if (json_array_append_new(rows, row) < 0) {
+			json_decref(rows);
+			return NULL;
+		}
+	}
 	return rows;
 }
 

@@ -39,6 +39,7 @@ struct rejects {
 /* 0, -EIO: the file can't be written; -ENOMEM. */
 int rejects_add(struct rejects *r, int64_t line, struct str email, enum reject_reason reason,
 		const char *detail);
+/* NULL: no memory. */
 json_t *rejects_counts(const struct rejects *r); /* {"invalid": 3, ...} */
 json_t *rejects_json(const struct rejects *r);   /* the first ones */
 void rejects_print(const struct rejects *r);     /* for people */

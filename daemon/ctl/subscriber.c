@@ -1,6 +1,7 @@
 /* subscriber: the people who read the lists. */
 #include <string.h>
 
+#include "base/text.h"
 #include "ctl/find.h"
 #include "ctl/import.h"
 #include "ctl/nouns.h"
@@ -49,25 +50,20 @@ static const struct ctl_option add_options[] = {
     {0},
 };
 
-static json_t *attributes(struct ctl *ctl)
+static int add_attribute(struct ctl *ctl, const char *pair, json_t *attrs)
 {
-	size_t at = 0;
-	const char *pair;
-	json_t *attrs = json_object();
-	while ((pair = ctl_each(ctl, "attr", &at))) {
-		struct str key, value;
-		char *name = str_cut(str_of(pair), '=', &key, &value) && key.n
-				 ? arena_copy(&ctl->arena, key)
-				 : NULL;
-		if (!name || json_object_set_new(attrs, name, json_stringn(value.p, value.n)) < 0) {
-			ctl_fail(CTL_USAGE, "--attr %s: KEY=VALUE is wanted", pair);
-			json_decref(attrs);
-			return NULL;
-		}
-	}
-	return attrs;
+	struct str key, value;
+	if (!str_cut(str_of(pair), '=', &key, &value) || !key.n)
+		return ctl_fail(CTL_USAGE, "--attr %s: KEY=VALUE is wanted", pair);
+	if (!text_valid(str_of(pair)))
+		return ctl_fail(CTL_USAGE, "--attr %s: this isn't UTF-8", pair);
+	char *name = arena_copy(&ctl->arena, key);
+	return !name || json_object_set_new(attrs, name, json_stringn(value.p, value.n)) < 0
+		   ? ctl_no_memory()
+		   : CTL_OK;
 }
 
+/* Takes the value over; NULL: no memory. */
 static char *dump(struct arena *arena, json_t *value)
 {
 	_cleanup_free_ char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
@@ -79,17 +75,23 @@ static int put_person(struct ctl *ctl, const struct address *address, int64_t *r
 {
 	_cleanup_params_ struct db_params p = {0};
 	_cleanup_result_ struct pg_result *res = NULL;
-	json_t *attrs = attributes(ctl);
-	if (!attrs)
-		return CTL_USAGE;
+	json_auto_t *attrs = json_object();
+	const char *pair;
+	size_t at = 0;
+	int r = CTL_OK;
+	while (r == CTL_OK && (pair = ctl_each(ctl, "attr", &at)))
+		r = add_attribute(ctl, pair, attrs);
+	const char *text = r == CTL_OK ? dump(&ctl->arena, json_incref(attrs)) : NULL;
+	if (r != CTL_OK || !text)
+		return r != CTL_OK ? r : ctl_no_memory();
 	params_text(&p, address->display);
 	params_text(&p, address->norm);
 	params_text(&p, address->domain);
 	params_text(&p, ctl_value(ctl, "name"));
-	params_text(&p, dump(&ctl->arena, attrs));
+	params_text(&p, text);
 	params_text(&p, ctl_value(ctl, "lang"));
 	params_usec(&p, ctl->now);
-	int r = ctl_query(ctl, sql_ctl_subscriber_put, &p, &res);
+	r = ctl_query(ctl, sql_ctl_subscriber_put, &p, &res);
 	if (r == CTL_OK)
 		*ret = db_int64(res, 0, 0);
 	return r;
@@ -116,10 +118,12 @@ static int put_subscription(struct ctl *ctl, int list, int64_t subscriber, int e
 {
 	_cleanup_params_ struct db_params p = {0};
 	const char *consent = ctl_value(ctl, "consent");
+	if (!text_valid(str_of(consent)))
+		return ctl_fail(CTL_USAGE, "--consent isn't UTF-8");
 	char *detail =
 	    dump(&ctl->arena, json_pack("{s:s, s:s*}", "way", "operator", "consent", consent));
 	if (!detail)
-		return ctl_fail(CTL_USAGE, "--consent isn't UTF-8");
+		return ctl_no_memory();
 	params_int64(&p, list);
 	params_int64(&p, subscriber);
 	params_text(&p, "join");
@@ -244,7 +248,8 @@ static int run_show(struct ctl *ctl)
 		return r;
 	json_t *object = output_row(res, 0, person), *rows = output_rows(ties, subscriptions);
 	if (ctl->json) {
-		json_object_set_new(object, "subscriptions", rows);
+		if (json_object_set_new(object, "subscriptions", rows) < 0)
+			json_decref(steal(object));
 		return output_record(ctl, person, object);
 	}
 	r = output_record(ctl, person, object);

@@ -215,36 +215,50 @@ struct themes {
 	size_t count;
 };
 
-static void add_theme(struct ctl *ctl, struct themes *themes, const char *name, size_t n)
+static int add_theme(struct ctl *ctl, struct themes *themes, const char *name, size_t n)
 {
 	for (size_t i = 0; i < themes->count; i++)
 		if (strlen(themes->names[i]) == n && strncmp(themes->names[i], name, n) == 0)
-			return;
+			return CTL_OK;
+	if (themes->count == THEMES)
+		return ctl_fail(CTL_FAILED, "there are more than %d themes: name some", THEMES);
 	const char *copy = arena_strndup(&ctl->arena, name, n);
-	if (copy && themes->count < THEMES)
-		themes->names[themes->count++] = copy;
+	if (!copy)
+		return ctl_no_memory();
+	themes->names[themes->count++] = copy;
+	return CTL_OK;
 }
 
-/* The folders of mail/, in the program and on disk. */
-static int find_themes(struct ctl *ctl, const char *dir, struct themes *themes)
+/* The folders of mail/ in the program. */
+static int find_shipped(struct ctl *ctl, struct themes *themes)
 {
 	static const char mail[] = "templates/mail/";
-	for (const struct embedded_file *f = embedded_files; f->name; f++) {
-		const char *name = f->name + strlen(mail), *slash;
-		if (strncmp(f->name, mail, strlen(mail)) == 0 && (slash = strchr(name, '/')))
-			add_theme(ctl, themes, name, (size_t)(slash - name));
+	int r = CTL_OK;
+	for (const struct embedded_file *f = embedded_files; f->name && r == CTL_OK; f++) {
+		if (strncmp(f->name, mail, strlen(mail)) != 0)
+			continue;
+		const char *name = f->name + strlen(mail), *slash = strchr(name, '/');
+		if (slash)
+			r = add_theme(ctl, themes, name, (size_t)(slash - name));
 	}
-	const char *path = dir ? arena_printf(&ctl->arena, "%s/mail", dir) : NULL;
+	return r;
+}
+
+/* And on disk, where there may be none. */
+static int find_own(struct ctl *ctl, const char *dir, struct themes *themes)
+{
+	const char *path = arena_printf(&ctl->arena, "%s/mail", dir);
 	DIR *stream = path ? opendir(path) : NULL;
-	for (struct dirent *entry; stream && (entry = readdir(stream));) {
-		const char *sub = arena_printf(&ctl->arena, "%s/%s", path, entry->d_name);
+	int r = path ? CTL_OK : ctl_no_memory();
+	for (struct dirent *entry; stream && r == CTL_OK && (entry = readdir(stream));) {
 		struct stat st;
-		if (entry->d_name[0] != '.' && sub && stat(sub, &st) == 0 && S_ISDIR(st.st_mode))
-			add_theme(ctl, themes, entry->d_name, strlen(entry->d_name));
+		if (entry->d_name[0] != '.' && fstatat(dirfd(stream), entry->d_name, &st, 0) == 0 &&
+		    S_ISDIR(st.st_mode))
+			r = add_theme(ctl, themes, entry->d_name, strlen(entry->d_name));
 	}
 	if (stream)
 		closedir(stream);
-	return CTL_OK;
+	return r;
 }
 
 /* The configuration is asked only where there is one: checking needs none. */
@@ -262,18 +276,24 @@ static int find_dir(struct ctl *ctl, const char **ret)
 	return r;
 }
 
-static int check_all(struct check *c)
+static int check_named(struct check *c)
 {
-	struct themes themes = {0};
 	int r = 0;
 	for (int i = 0; r == 0 && i < c->ctl->arg_count; i++)
 		r = strpbrk(c->ctl->args[i], "./") ? check_file(c, c->ctl->args[i])
 						   : check_theme(c, c->ctl->args[i]);
-	if (c->ctl->arg_count == 0)
-		find_themes(c->ctl, c->dir, &themes);
-	for (size_t i = 0; r == 0 && i < themes.count; i++)
-		r = check_theme(c, themes.names[i]);
-	return r;
+	return r < 0 ? ctl_no_memory() : CTL_OK;
+}
+
+static int check_all(struct check *c)
+{
+	struct themes themes = {0};
+	int e = 0, r = find_shipped(c->ctl, &themes);
+	if (r == CTL_OK && c->dir)
+		r = find_own(c->ctl, c->dir, &themes);
+	for (size_t i = 0; r == CTL_OK && e == 0 && i < themes.count; i++)
+		e = check_theme(c, themes.names[i]);
+	return e < 0 ? ctl_no_memory() : r;
 }
 
 /* Partials that several templates reach are looked through in each: told once. */
@@ -297,8 +317,9 @@ int template_check(struct ctl *ctl, json_t *mistakes, size_t *ret_files)
 	if (e < 0)
 		return ctl_fail(CTL_FAILED, "%s", why.text);
 	c.text = text;
-	if (check_all(&c) < 0)
-		return ctl_no_memory();
+	r = ctl->arg_count ? check_named(&c) : check_all(&c);
+	if (r != CTL_OK)
+		return r;
 	drop_repeated(mistakes);
 	*ret_files = c.files;
 	return CTL_OK;

@@ -91,6 +91,18 @@ def test_a_language_or_a_status_that_is_none_is_refused(ctl):
     assert len(ctl.json("subscriber", "ls", "news", "--status", "active")) == 1
 
 
+def test_what_is_no_text_is_told(ctl, tmp_path):
+    add = ["subscriber", "add", "news", "a@x.example"]
+    assert "--attr" in ctl.fails(2, *add, "--attr", "city=\udcff")
+    assert "KEY=VALUE" in ctl.fails(2, *add, "--attr", "city")
+    assert "--consent" in ctl.fails(2, *add, "--consent", "\udcff")
+    file = tmp_path / "readers.csv"
+    file.write_text("email\n\"a@x.example\n", encoding="utf-8")
+    said = ctl.fails(1, "subscriber", "import", "news", str(file))
+    assert f"{file}: line 2: a quote is never closed: nothing was imported" in said
+    ctl.fails(3, "subscriber", "show", "a@x.example")
+
+
 def test_topics_that_are_too_many_are_told_and_nobody_joins(ctl):
     assert "more than 50" in ctl.fails(2, "subscriber", "add", "news", "a@x.example", "--topics",
                                        ",".join(f"t{i}" for i in range(51)))

@@ -84,6 +84,12 @@ def test_render_prints_the_rendering_and_nothing_else(ctl, tmp_path):
     assert ctl("render", "-", "--data", "@" + data, "--plain", stdin="{{name}}") == ("<A>", "")
 
 
+def test_themes_that_are_too_many_to_look_through_are_told(ctl, tmp_path):
+    for i in range(101):
+        put(tmp_path, f"mail/theme{i}/digest.html.mustache", "")
+    assert "more than 100" in ctl("check", "--templates", str(tmp_path), status=1)[1]
+
+
 def test_a_directory_that_is_not_there_is_told(ctl):
     assert "/nonexistent" in ctl("check", "--templates", "/nonexistent", status=3)[1]
     assert "/nonexistent" in ctl("render", "-", "--partials", "/nonexistent", status=3)[1]
