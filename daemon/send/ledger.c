@@ -274,11 +274,11 @@ static int add_rows(struct db_tx *tx, const struct batch *b, struct buf *rows, c
 
 static int add_steps(struct db_tx *tx, struct batch *b, usec_t now)
 {
-	int r = add_rows(tx, b, &b->deliveries, COPY_DELIVERY, sql_delivery_put, now);
+	int r = add_rows(tx, b, &b->deliveries, COPY_DELIVERY, sql_deliveries_put_each, now);
 	if (r == 0)
-		r = add_rows(tx, b, &b->attempts, COPY_ATTEMPT, sql_attempt_put, now);
+		r = add_rows(tx, b, &b->attempts, COPY_ATTEMPT, sql_attempts_put_each, now);
 	if (r == 0)
-		r = add_json_array(tx, b->careful ? sql_deferral_put_each : sql_deferral_put,
+		r = add_json_array(tx, b->careful ? sql_deferrals_put_each : sql_deferrals_put,
 				   b->deferrals, b->careful, now);
 	if (r == 0)
 		r = add_json_array(tx, sql_letters_settle, b->letters, true, now);

@@ -234,6 +234,19 @@ LANGUAGE sql STABLE AS $$
 	WHERE w.session = p_session AND w.n = p_n AND w.members IS NOT NULL AND w.issue IS NOT NULL
 $$;
 
+-- Who belongs to an issue's audience but moved between its lanes after it opened, and was neither
+-- sent to nor put off. A single SELECT, so that it is planned within the statement that asks.
+CREATE FUNCTION issue_moved(p_issue bigint, p_edition int, p_gen bigint, p_now timestamptz)
+	RETURNS TABLE (provider text, subscriber bigint)
+LANGUAGE sql STABLE AS $$
+	SELECT s.provider, s.subscriber
+	FROM subscription s
+	JOIN LATERAL issue_readers(p_issue, ARRAY[s.subscriber], p_now) r ON r.why_not IS NULL
+	WHERE s.edition = p_edition AND s.status = 'active' AND s.placed_gen > p_gen AND s.joined_gen <= p_gen
+		AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.issue = p_issue AND d.subscriber = s.subscriber)
+		AND NOT EXISTS (SELECT 1 FROM deferral d WHERE d.issue = p_issue AND d.subscriber = s.subscriber)
+$$;
+
 -- The end of an issue. Of one whose lanes are eaten and that has no open window, takes those who
 -- belong to its audience but moved between its lanes; when there is none and nobody is put off, the
 -- issue is done. One past its time expires once nobody is put off any more. Answers like a take.
@@ -257,32 +270,19 @@ BEGIN
 		CONTINUE WHEN EXISTS (SELECT 1 FROM send_window w WHERE w.issue = i.id AND w.settled_at IS NULL);
 		IF i.expires_at > p_now THEN
 			CONTINUE WHEN EXISTS (SELECT 1 FROM lane l WHERE l.issue = i.id AND NOT l.eaten);
-			SELECT s.provider, array_agg(s.subscriber ORDER BY s.subscriber) INTO v_provider, v_ids
+			SELECT m.provider, array_agg(m.subscriber ORDER BY m.subscriber) INTO v_provider, v_ids
 				FROM (
-					SELECT s.provider, s.subscriber FROM subscription s
-					JOIN LATERAL issue_readers(i.id, ARRAY[s.subscriber], p_now) r ON r.why_not IS NULL
-					WHERE s.edition = i.edition AND s.status = 'active' AND s.placed_gen > i.gen
-						AND s.joined_gen <= i.gen AND s.provider <> ALL (p_busy)
-						AND NOT EXISTS (SELECT 1 FROM delivery d
-							WHERE d.issue = i.id AND d.subscriber = s.subscriber)
-						AND NOT EXISTS (SELECT 1 FROM deferral d
-							WHERE d.issue = i.id AND d.subscriber = s.subscriber)
-					ORDER BY s.provider, s.subscriber LIMIT p_limit
-				) s GROUP BY s.provider ORDER BY s.provider LIMIT 1;
+					SELECT m.provider, m.subscriber FROM issue_moved(i.id, i.edition, i.gen, p_now) m
+					WHERE m.provider <> ALL (p_busy) ORDER BY m.provider, m.subscriber LIMIT p_limit
+				) m GROUP BY m.provider ORDER BY m.provider LIMIT 1;
 			IF v_ids IS NOT NULL THEN
 				PERFORM window_open(p_session, p_n, 'sweep', i.id, v_provider, v_ids, p_now);
 				RETURN QUERY SELECT * FROM window_readers(p_session, p_n, p_now);
 				RETURN;
 			END IF;
 			-- A busy provider's readers are still to be swept.
-			CONTINUE WHEN EXISTS (SELECT 1 FROM subscription s
-				JOIN LATERAL issue_readers(i.id, ARRAY[s.subscriber], p_now) r ON r.why_not IS NULL
-				WHERE s.edition = i.edition AND s.status = 'active' AND s.placed_gen > i.gen
-					AND s.joined_gen <= i.gen AND s.provider = ANY (p_busy)
-					AND NOT EXISTS (SELECT 1 FROM delivery d
-						WHERE d.issue = i.id AND d.subscriber = s.subscriber)
-					AND NOT EXISTS (SELECT 1 FROM deferral d
-						WHERE d.issue = i.id AND d.subscriber = s.subscriber));
+			CONTINUE WHEN EXISTS (SELECT 1 FROM issue_moved(i.id, i.edition, i.gen, p_now) m
+				WHERE m.provider = ANY (p_busy));
 		END IF;
 		CONTINUE WHEN EXISTS (SELECT 1 FROM deferral d WHERE d.issue = i.id);
 		-- A journal was lost, and an operator hasn't decided yet: afterwards it couldn't be sent again.
@@ -299,64 +299,36 @@ END $$;
 -- ---- settling ---------------------------------------------------------------------------------
 -- Facts are accepted from anyone at any time: nothing below asks who is alive.
 
--- Records outcomes one by one, for when COPY met a row that doesn't fit. A second fact about the
--- same reader makes a doubt known, or is kept as an attempt; what won't go in at all becomes an
--- anomaly. Returns how many of those there were. Rows are delivery's columns by name.
-CREATE FUNCTION delivery_put(p_rows jsonb, p_now timestamptz) RETURNS int
+-- Records one outcome, for when COPY met a row that doesn't fit. A second fact about the same reader
+-- makes a doubt known, or is kept as an attempt. p_row has delivery's columns by name.
+CREATE FUNCTION delivery_put(p_row jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-	v_row     jsonb;
-	v_old     delivery%ROWTYPE;
-	d         delivery%ROWTYPE;
-	v_strange int := 0;
+	v_old delivery%ROWTYPE;
+	d     delivery%ROWTYPE;
 BEGIN
-	FOR v_row IN SELECT * FROM jsonb_array_elements(p_rows) LOOP
-		BEGIN
-			d := jsonb_populate_record(NULL::delivery, v_row);
-			INSERT INTO delivery SELECT d.* ON CONFLICT DO NOTHING;
-			CONTINUE WHEN FOUND;
-			SELECT * INTO v_old FROM delivery WHERE issue = d.issue AND subscriber = d.subscriber FOR UPDATE;
-			CONTINUE WHEN (v_old.session, v_old.n, v_old.attempt, v_old.outcome)
-				= (d.session, d.n, d.attempt, d.outcome);
-			IF v_old.outcome = 'in_doubt' AND d.outcome IN ('delivered', 'refused') THEN
-				UPDATE delivery SET at = d.at, session = d.session, n = d.n, variant = d.variant,
-						outcome = d.outcome, attempt = d.attempt, relay = d.relay, code = d.code,
-						enhanced = d.enhanced, reason = d.reason, queue_id = d.queue_id
-					WHERE issue = d.issue AND subscriber = d.subscriber;
-				d := v_old;
-			END IF;
-			INSERT INTO attempt (issue, subscriber, at, session, n, attempt, relay, code, enhanced, cause,
-					reply, queue_id)
-				VALUES (d.issue, d.subscriber, d.at, d.session, d.n, d.attempt, d.relay, d.code, d.enhanced,
-					CASE WHEN d.outcome = 'in_doubt' THEN 'in doubt' ELSE 'second fact: ' || d.outcome END,
-					d.reason, d.queue_id)
-				ON CONFLICT DO NOTHING;
-		EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
-			v_strange := v_strange + 1;
-			INSERT INTO anomaly (at, kind, issue, subscriber, detail)
-				VALUES (p_now, 'outcome', NULL, NULL, jsonb_build_object('row', v_row, 'error', sqlerrm));
-		END;
-	END LOOP;
-	RETURN v_strange;
-END $$;
-
--- The same for attempts.
-CREATE FUNCTION attempt_put(p_rows jsonb, p_now timestamptz) RETURNS int
-LANGUAGE plpgsql AS $$
-DECLARE
-	v_row     jsonb;
-	v_strange int := 0;
-BEGIN
-	FOR v_row IN SELECT * FROM jsonb_array_elements(p_rows) LOOP
-		BEGIN
-			INSERT INTO attempt SELECT (jsonb_populate_record(NULL::attempt, v_row)).* ON CONFLICT DO NOTHING;
-		EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
-			v_strange := v_strange + 1;
-			INSERT INTO anomaly (at, kind, detail)
-				VALUES (p_now, 'attempt', jsonb_build_object('row', v_row, 'error', sqlerrm));
-		END;
-	END LOOP;
-	RETURN v_strange;
+	d := jsonb_populate_record(NULL::delivery, p_row);
+	INSERT INTO delivery SELECT d.* ON CONFLICT DO NOTHING;
+	IF FOUND THEN
+		RETURN;
+	END IF;
+	SELECT * INTO v_old FROM delivery WHERE issue = d.issue AND subscriber = d.subscriber FOR UPDATE;
+	IF (v_old.session, v_old.n, v_old.attempt, v_old.outcome) = (d.session, d.n, d.attempt, d.outcome) THEN
+		RETURN;
+	END IF;
+	IF v_old.outcome = 'in_doubt' AND d.outcome IN ('delivered', 'refused') THEN
+		UPDATE delivery SET at = d.at, session = d.session, n = d.n, variant = d.variant,
+				outcome = d.outcome, attempt = d.attempt, relay = d.relay, code = d.code,
+				enhanced = d.enhanced, reason = d.reason, queue_id = d.queue_id
+			WHERE issue = d.issue AND subscriber = d.subscriber;
+		d := v_old;
+	END IF;
+	INSERT INTO attempt (issue, subscriber, at, session, n, attempt, relay, code, enhanced, cause, reply,
+			queue_id)
+		VALUES (d.issue, d.subscriber, d.at, d.session, d.n, d.attempt, d.relay, d.code, d.enhanced,
+			CASE WHEN d.outcome = 'in_doubt' THEN 'in doubt' ELSE 'second fact: ' || d.outcome END,
+			d.reason, d.queue_id)
+		ON CONFLICT DO NOTHING;
 END $$;
 
 -- Puts readers off: makes their deferral or moves it on, and lets go of it; but for one whose end is
@@ -375,8 +347,9 @@ LANGUAGE sql AS $$
 			session = NULL, n = NULL
 $$;
 
--- The same one by one, for when a row among them doesn't fit: that one becomes an anomaly.
-CREATE FUNCTION deferral_put_each(p_rows jsonb, p_now timestamptz) RETURNS int
+-- Records rows one by one, for when one among them doesn't fit: that one becomes an anomaly of the
+-- kind of its rows. Returns how many of those there were.
+CREATE FUNCTION rows_put(p_kind text, p_rows jsonb, p_now timestamptz) RETURNS int
 LANGUAGE plpgsql AS $$
 DECLARE
 	v_row     jsonb;
@@ -384,11 +357,18 @@ DECLARE
 BEGIN
 	FOR v_row IN SELECT * FROM jsonb_array_elements(p_rows) LOOP
 		BEGIN
-			PERFORM deferral_put(jsonb_build_array(v_row));
+			CASE p_kind
+			WHEN 'outcome' THEN
+				PERFORM delivery_put(v_row);
+			WHEN 'attempt' THEN
+				INSERT INTO attempt SELECT (jsonb_populate_record(NULL::attempt, v_row)).* ON CONFLICT DO NOTHING;
+			WHEN 'deferral' THEN
+				PERFORM deferral_put(jsonb_build_array(v_row));
+			END CASE;
 		EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
 			v_strange := v_strange + 1;
 			INSERT INTO anomaly (at, kind, detail)
-				VALUES (p_now, 'deferral', jsonb_build_object('row', v_row, 'error', sqlerrm));
+				VALUES (p_now, p_kind, jsonb_build_object('row', v_row, 'error', sqlerrm));
 		END;
 	END LOOP;
 	RETURN v_strange;

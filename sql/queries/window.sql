@@ -83,17 +83,17 @@ SELECT t.id, t.kind, t.list, t.subscriber, t.address, t.params, t.tries, t.doubt
 	FROM send_window w CROSS JOIN LATERAL letters_readers(w.session, w.n, w.members, $3::timestamptz) t
 	WHERE w.session = $1::int AND w.n = $2::int AND w.members IS NOT NULL
 
--- name: delivery_put
-SELECT delivery_put($1::jsonb, $2::timestamptz)
+-- name: deliveries_put_each
+SELECT rows_put('outcome', $1::jsonb, $2::timestamptz)
 
--- name: attempt_put
-SELECT attempt_put($1::jsonb, $2::timestamptz)
+-- name: attempts_put_each
+SELECT rows_put('attempt', $1::jsonb, $2::timestamptz)
 
--- name: deferral_put
+-- name: deferrals_put
 SELECT deferral_put($1::jsonb)
 
--- name: deferral_put_each
-SELECT deferral_put_each($1::jsonb, $2::timestamptz)
+-- name: deferrals_put_each
+SELECT rows_put('deferral', $1::jsonb, $2::timestamptz)
 
 -- name: letters_settle
 SELECT letters_settle($1::jsonb, $2::timestamptz)

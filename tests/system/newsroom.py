@@ -102,14 +102,14 @@ class Newsroom:
         rows = [{"issue": issue, "subscriber": reader, "at": "now", "session": self.session,
                  "n": n, "variant": 1, "address_no": 1, "outcome": outcome, "attempt": attempt,
                  "relay": self.relay, **more} for reader in readers]
-        assert self.one("SELECT delivery_put(%s, now())", json.dumps(rows)) == 0
+        assert self.one("SELECT rows_put('outcome', %s, now())", json.dumps(rows)) == 0
 
     def put_off(self, issue, n, readers, cause="mailbox full", reply="full", due="1 h"):
         for reader in readers:
             attempt = {"issue": issue, "subscriber": reader, "at": "now", "session": self.session,
                        "n": n, "attempt": 1, "relay": self.relay, "code": 452,
                        "enhanced": "4.2.2", "cause": cause, "reply": reply}
-            assert self.one("SELECT attempt_put(%s, now())", json.dumps([attempt])) == 0
+            assert self.one("SELECT rows_put('attempt', %s, now())", json.dumps([attempt])) == 0
             self.ask("SELECT deferral_put(jsonb_build_array(jsonb_build_object('issue', %s,"
                      " 'subscriber', %s, 'provider', 'other', 'due_at', now() + %s::interval,"
                      " 'tries', 1, 'doubts', 0, 'first_at', now(), 'variant', 1, 'relay', %s,"

@@ -730,7 +730,7 @@ def row_of(of_issue, to, **more):
 
 
 def put(q, *rows):
-    return q.value("SELECT delivery_put(%s, %s)", json(list(rows)), NOON)
+    return q.value("SELECT rows_put('outcome', %s, %s)", json(list(rows)), NOON)
 
 
 def outcomes(q):
@@ -789,8 +789,8 @@ def test_a_row_that_does_not_go_in_is_an_anomaly_and_holds_up_nobody(q, odd):
 def test_odd_attempts_are_anomalies_too(q):
     issue = q.open()
     good = {"issue": issue, "subscriber": 1, "at": NOON, "session": 1, "n": 1, "attempt": 1, "cause": "full"}
-    assert q.value("SELECT attempt_put(%s, %s)", json([good, good, {**good, "cause": None, "n": 2},
-                                                       {**good, "attempt": 70000}, 5]), NOON) == 3
+    assert q.value("SELECT rows_put('attempt', %s, %s)", json([good, good, {**good, "cause": None, "n": 2},
+                                                               {**good, "attempt": 70000}, 5]), NOON) == 3
     assert attempts(q) == [(1, "full", 1)]
     assert q.value("SELECT count(*) FROM anomaly WHERE kind = 'attempt'") == 3
 
