@@ -316,11 +316,8 @@ void outbox_free(struct outbox *o)
 		return;
 	o->state = OUTBOX_ENDED;
 	outbox_wire_free(o);
-	while (o->windows) {
-		struct window *next = o->windows->next;
-		window_free(o->windows);
-		o->windows = next;
-	}
+	windows_free(&o->taken);
+	windows_free(&o->windows);
 	sd_event_source_disable_unref(o->turn_timer);
 	sd_event_source_disable_unref(o->soon_timer);
 	sd_event_source_disable_unref(o->beat_timer);

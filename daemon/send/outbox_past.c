@@ -24,11 +24,7 @@ struct past {
 
 static void past_free(struct past *p)
 {
-	while (p->windows) {
-		struct window *next = p->windows->next;
-		window_free(p->windows);
-		p->windows = next;
-	}
+	windows_free(&p->windows);
 	free(p);
 }
 

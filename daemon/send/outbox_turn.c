@@ -30,15 +30,6 @@ void outbox_windows_add(struct outbox *o, struct window *windows)
 	*at = windows;
 }
 
-static void free_windows(struct window **list)
-{
-	while (*list) {
-		struct window *next = (*list)->next;
-		window_free(*list);
-		*list = next;
-	}
-}
-
 /* Windows whose end was committed go; the journal may forget them. */
 static void drop_settled(struct outbox *o)
 {
@@ -332,7 +323,7 @@ void outbox_turn(struct outbox *o)
 static void turn_failed(struct outbox *o, const struct db_end *end)
 {
 	ledger_end(o->windows, false);
-	free_windows(&o->taken);
+	windows_free(&o->taken);
 	o->turning = false;
 	if (end->closing || end->outcome != DB_FAILED)
 		return;
@@ -409,7 +400,7 @@ static void ask_end(void *user, const struct db_end *end)
 	} else {
 		log_notice("the answer to a commit was lost; it hadn't been done");
 		ledger_end(o->windows, false);
-		free_windows(&o->taken);
+		windows_free(&o->taken);
 		o->turning = false;
 		outbox_turn_soon(o, 0);
 	}

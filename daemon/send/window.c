@@ -228,6 +228,15 @@ void window_free(struct window *w)
 	free(w);
 }
 
+void windows_free(struct window **list)
+{
+	while (*list) {
+		struct window *next = (*list)->next;
+		window_free(*list);
+		*list = next;
+	}
+}
+
 struct member *window_next(struct window *w)
 {
 	for (; w->first_waiting < w->count; w->first_waiting++)

@@ -114,6 +114,7 @@ int window_read(const struct pg_result *rows, int32_t session, int32_t n, usec_t
 int window_read_letters(const struct pg_result *rows, int32_t session, int32_t n, usec_t now,
 			struct window **ret);
 void window_free(struct window *w);
+void windows_free(struct window **list); /* all of them; the list is empty afterwards */
 
 /* The next member that waits, or NULL. */
 struct member *window_next(struct window *w);
