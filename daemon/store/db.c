@@ -217,13 +217,6 @@ void db_on_state(struct db *db, void (*fn)(void *user, bool up), void *user)
 	db->state_user = user;
 }
 
-void db_on_warning(struct db *db, void (*fn)(void *user, const struct db_error *warning),
-		   void *user)
-{
-	db->on_warning = fn;
-	db->warning_user = user;
-}
-
 static void channel_free(struct db_channel *channel)
 {
 	free(channel->name);

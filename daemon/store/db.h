@@ -14,8 +14,10 @@
  * returned. Errors of building stick in the tx: only db_tx_submit() need be looked at.
  *
  * Two things may hold the loop up: libpq looks host names up with getaddrinfo(3) (give addresses,
- *or a resolver on the machine), and reads its files (service, passfile, certificates) as it
- *connects.
+ * or a resolver on the machine), and reads its files (service, passfile, certificates) as it
+ * connects.
+ *
+ * What the server says goes to the log: its warnings for everybody, its notices for who debugs.
  *
  * It works through pgbouncer in transaction mode (but for db_listen()): unnamed statements, SET
  * LOCAL only, no session state.
@@ -81,10 +83,6 @@ size_t db_queued(const struct db *db); /* transactions not ended */
 
 /* Called at each change between up and away. */
 void db_on_state(struct db *db, void (*fn)(void *user, bool up), void *user);
-
-/* Called for each WARNING of the server, which is logged too. Must not free the db. */
-void db_on_warning(struct db *db, void (*fn)(void *user, const struct db_error *warning),
-		   void *user);
 
 struct db_tx *db_tx_new(struct db *db, const char *name); /* NULL: no memory; goes on as an error */
 void db_tx_query(struct db_tx *tx, const char *sql, struct db_params *params, db_rows_fn *on_rows,

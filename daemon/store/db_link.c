@@ -120,11 +120,8 @@ static void on_notice(void *user, const PGresult *res)
 		db->answer_error = notice;
 	}
 	log_line(warning ? LOG_WARNING : LOG_DEBUG, "database: %s", notice.message);
-	if (!warning)
-		return;
-	db_run_warned(db);
-	if (db->on_warning)
-		db->on_warning(db->warning_user, &notice);
+	if (warning)
+		db_run_warned(db);
 }
 
 static void connected(struct db *db)

@@ -103,8 +103,6 @@ struct db {
 
 	void (*on_state)(void *user, bool up);
 	void *state_user;
-	void (*on_warning)(void *user, const struct db_error *warning);
-	void *warning_user;
 };
 
 /* db_link.c */

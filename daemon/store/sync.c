@@ -184,17 +184,17 @@ static int copy_end(struct pg *pg, int64_t *ret_rows, struct why *why)
 	return r;
 }
 
-static int copy_begin(struct pg *pg, const char *sql, ExecStatusType wanted, struct why *why)
+static int copy_begin(struct pg *pg, const char *sql, struct why *why)
 {
 	_cleanup_result_ PGresult *res = PQexec(pg->conn, sql);
 	ExecStatusType status = PQresultStatus(res);
-	if (status == wanted)
+	if (status == PGRES_COPY_IN)
 		return 0;
 	if (status == PGRES_FATAL_ERROR || !res)
 		return fail_result(pg, res, why);
-	if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT)
+	if (status == PGRES_COPY_OUT)
 		refuse_copy(pg, status);
-	return fail(pg, why, "the statement is not a COPY in the right direction");
+	return fail(pg, why, "the statement is not a COPY ... FROM STDIN");
 }
 
 /* Sends what produce() makes until it ends. */
@@ -218,7 +218,7 @@ static int copy_rows(struct pg *pg, sync_produce_fn *produce, void *user)
 int sync_copy_in(struct pg *pg, const char *sql, sync_produce_fn *produce, void *user,
 		 int64_t *ret_rows, struct why *why)
 {
-	int r = copy_begin(pg, sql, PGRES_COPY_IN, why);
+	int r = copy_begin(pg, sql, why);
 	if (r < 0)
 		return r;
 	int stopped = copy_rows(pg, produce, user);
@@ -227,23 +227,4 @@ int sync_copy_in(struct pg *pg, const char *sql, sync_produce_fn *produce, void 
 		return fail_result(pg, NULL, why);
 	r = copy_end(pg, stopped < 0 ? NULL : ret_rows, stopped < 0 ? &ignored : why);
 	return stopped < 0 ? stopped : r;
-}
-
-int sync_copy_out(struct pg *pg, const char *sql, sync_consume_fn *consume, void *user,
-		  int64_t *ret_rows, struct why *why)
-{
-	int r = copy_begin(pg, sql, PGRES_COPY_OUT, why);
-	if (r < 0)
-		return r;
-	char *row = NULL;
-	int n;
-	while ((n = PQgetCopyData(pg->conn, &row, 0)) > 0) {
-		r = consume(user, (struct str){row, (size_t)n});
-		PQfreemem(row);
-		if (r < 0) {
-			abandon_copy_out(pg);
-			return r;
-		}
-	}
-	return copy_end(pg, ret_rows, why);
 }

@@ -44,13 +44,5 @@ typedef int sync_produce_fn(void *user, struct buf *rows);
 int sync_copy_in(struct pg *pg, const char *sql, sync_produce_fn *produce, void *user,
 		 int64_t *ret_rows, struct why *why);
 
-/*
- * COPY ... TO STDOUT. `consume` gets each row as the server wrote it, its newline included; a
- * negative value stops it.
- */
-typedef int sync_consume_fn(void *user, struct str row);
-int sync_copy_out(struct pg *pg, const char *sql, sync_consume_fn *consume, void *user,
-		  int64_t *ret_rows, struct why *why);
-
 DEFINE_CLEANUP(struct pg *, sync_close);
 #define _cleanup_sync_ _cleanup_(sync_closep)

@@ -378,9 +378,9 @@ def test_notifications_arrive_and_are_asked_for_again(driver, cluster, empty_dat
     driver.expect("notify work again")
 
 
-def test_warnings_are_handed_on(driver):
+def test_the_servers_warnings_are_logged(driver):
     driver.say("query DO $$ BEGIN RAISE NOTICE 'low'; RAISE WARNING 'high'; END $$")
-    assert "warning 01000 high" in driver.expect("end query done")
+    driver.expect("end query done")
     assert driver.logged("warning: database: high") and driver.logged("low", times=0)
 
 
