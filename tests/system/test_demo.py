@@ -11,6 +11,8 @@ import sys
 import pytest
 
 from conftest import ROOT
+from ports import reserved_port
+from waiting import PATIENCE
 
 READERS = 60
 REFUSED = 2
@@ -32,7 +34,7 @@ def checkout(tmp_path_factory):
 def run(checkout, build, script, *arguments, **environment):
     return subprocess.run(
         ["/usr/bin/python3", "-B", os.path.join("tests", "demo", script), *arguments],
-        cwd=checkout, capture_output=True, text=True, timeout=240,
+        cwd=checkout, capture_output=True, text=True, timeout=PATIENCE,
         env={**os.environ, "DIGESTD_BUILD": build, **environment})
 
 
@@ -122,7 +124,9 @@ def test_the_lab_has_readers_and_no_engine(checkout, build):
         said = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=300)
         assert said.stdout.split() == ["[]", "21"], said.stdout + said.stderr
         assert run(checkout, build, "lab.py", "stop", lab).returncode == 0
-        again = run(checkout, build, "lab.py", "start", lab, SUBSCRIBERS="20")
+        with open(os.path.join(lab, "complete"), encoding="ascii") as file, \
+                reserved_port(int(file.read())):  # the lab goes on at the port that it had
+            again = run(checkout, build, "lab.py", "start", lab, SUBSCRIBERS="20")
         assert again.returncode == 0, again.stderr
     finally:
         assert run(checkout, build, "lab.py", "remove", lab).returncode == 0
@@ -154,18 +158,19 @@ def test_the_demo_sees_what_is_wrong_with_a_mail(mails, tmp_path, broken):
 
 
 def test_the_demo_fails_when_its_engine_dies(checkout, build):
+    # As many as take the SMTP server seconds: it is killed within milliseconds after their start.
     home = str(checkout / ".killed")
     child = subprocess.Popen(
         ["/usr/bin/python3", "-B", os.path.join("tests", "demo", "demo.py")], cwd=checkout,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "DIGESTD_BUILD": build, "DEMO_DIR": home, "SUBSCRIBERS": "2000"})
+        env={**os.environ, "DIGESTD_BUILD": build, "DEMO_DIR": home, "SUBSCRIBERS": "6000"})
     said = ""
     for line in child.stdout:
         said += line
         if line.startswith("The issue"):
             with open(os.path.join(home, "run", "digestd.pid"), encoding="ascii") as file:
                 os.kill(int(file.read().split()[0]), 9)
-    assert child.wait(120) == 1, said
+    assert child.wait(PATIENCE) == 1, said
     assert "digestd ended (-9)" in said
     done = run(checkout, build, "demo.py", "--clean", DEMO_DIR=home)
     assert done.returncode == 0 and not os.path.exists(home)

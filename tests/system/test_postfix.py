@@ -19,7 +19,9 @@ import time
 
 import pytest
 
+from ports import reserved_port
 from smtpd import make_certificate
+from waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.skipif(not shutil.which("postfix"), reason="Postfix isn't installed"),
@@ -87,7 +89,8 @@ class Logins:
 
 
 class Postfix:
-    def __init__(self):
+    def __init__(self, port):
+        self.port = port
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="digestd-postfix-", dir="/tmp"))
         self.home.chmod(0o755)
         self.config, self.mail = self.home / "etc", self.home / "mail"
@@ -98,9 +101,6 @@ class Postfix:
         os.chown(self.home / "data", postfix.pw_uid, postfix.pw_gid)
         os.chown(self.mail, nobody.pw_uid, nobody.pw_gid)
         self.ca, certificate, key = make_certificate(self.home, "127.0.0.1")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
         (self.config / "master.cf").write_text(SERVICES.format(port=self.port))
         (self.config / "main.cf").write_text(f"""\
 compatibility_level = 3.6
@@ -136,11 +136,11 @@ smtpd_error_sleep_time = 0
 
     def run(self, word):
         return subprocess.run(["postfix", "-c", str(self.config), word], capture_output=True, text=True,
-                              check=False, timeout=60)
+                              check=False, timeout=PATIENCE)
 
     def __enter__(self):
         done = self.run("start")
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -166,7 +166,7 @@ smtpd_error_sleep_time = 0
 @pytest.fixture
 def world(make, tmp_path):
     """An engine whose relay is that Postfix, and an instant edition in the theme "magazine"."""
-    with Postfix() as postfix:
+    with reserved_port() as port, Postfix(port) as postfix:
         password = tmp_path / "password"
         password.write_text("secret\n")
         password.chmod(0o600)
@@ -185,11 +185,11 @@ def is_done(news):
 def test_postfix_takes_a_digest_over_starttls_with_auth(world):
     engine, news, postfix, _, _ = world
     with engine:
-        engine.wait_for(lambda: is_done(news), 20)
-        engine.wait_for(lambda: len(postfix.mails()) == 40, 20)
+        engine.wait_for(lambda: is_done(news))
+        engine.wait_for(lambda: len(postfix.mails()) == 40)
+        engine.wait_for(lambda: "sasl_method=PLAIN" in postfix.said())
     assert news.value("SELECT count(*) FROM delivery WHERE outcome = 'delivered' AND queue_id <> ''") == 40
     assert "improper command pipelining" not in postfix.said()
-    assert "sasl_method=PLAIN" in postfix.said()
     readers = set()
     for mail in postfix.mails():
         message = email.message_from_bytes(mail, policy=email.policy.default)
@@ -211,7 +211,7 @@ def test_a_wrong_password_opens_the_breaker_and_costs_no_reader_a_try(world):
         assert postfix.mails() == []
         password.write_text("secret\n")
         engine.signal(signal.SIGHUP)
-        engine.wait_for(lambda: is_done(news), 20)
+        engine.wait_for(lambda: is_done(news))
     assert news.rows("SELECT outcome::text, attempt, count(*) FROM delivery GROUP BY 1, 2") == [("delivered", 1, 40)]
 
 
