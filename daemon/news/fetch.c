@@ -291,15 +291,7 @@ void fetcher_close(struct fetcher *fetcher)
 	free(fetcher);
 }
 
-void fetch_cancel(struct fetch *fetch)
-{
-	struct fetcher *fetcher = fetch->fetcher;
-	fetch_free(fetch);
-	start_later(fetcher);
-}
-
-/* ---- a request becomes an easy handle ---------------------------------------------------------
- */
+/* ---- a request becomes an easy handle -------------------------------------------------------- */
 
 static int add_header(struct fetch *fetch, const char *name, const char *value)
 {
@@ -367,7 +359,7 @@ static int set_options(struct fetch *fetch, const struct fetch_request *q)
 }
 
 int fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fetch_done *done,
-		void *user, struct fetch **ret)
+		void *user)
 {
 	if (!request->url || !*request->url)
 		return -EINVAL;
@@ -393,14 +385,11 @@ int fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fe
 	*fetcher->queue_end = fetch;
 	fetcher->queue_end = &fetch->next;
 	start_later(fetcher);
-	if (ret)
-		*ret = fetch;
 	steal(fetch);
 	return 0;
 }
 
-/* ---- waiting for one --------------------------------------------------------------------------
- */
+/* ---- waiting for one ------------------------------------------------------------------------- */
 
 struct waiting {
 	sd_event *event;
@@ -428,6 +417,6 @@ int fetch_now(const struct fetch_request *request, struct fetch_result *ret)
 	if (r < 0)
 		return r;
 	struct waiting waiting = {event, ret};
-	r = fetch_start(fetcher, request, on_now_done, &waiting, NULL);
+	r = fetch_start(fetcher, request, on_now_done, &waiting);
 	return r < 0 ? r : sd_event_loop(event);
 }

@@ -62,11 +62,10 @@ void fetch_result_free(struct fetch_result *result);
 #define _cleanup_fetch_result_ _cleanup_(fetch_result_free)
 
 struct fetcher;
-struct fetch;
 
 /*
  * Called once, from the event loop. The result is freed afterwards; buf_steal() takes the body. It
- * may start and cancel others, but not close the fetcher.
+ * may start others, but not close the fetcher.
  */
 typedef void fetch_done(struct fetch_result *result, void *user);
 
@@ -74,11 +73,9 @@ int fetcher_open(sd_event *event, struct fetcher **ret); /* -ENOMEM and sd-event
 void fetcher_close(struct fetcher *fetcher);             /* cancels all, without a word */
 DEFINE_CLEANUP(struct fetcher *, fetcher_close);
 
-/* Starts or queues. -EINVAL: no url, or a control character in a header. ret may be NULL. */
+/* Starts or queues. -EINVAL: no url, or a control character in a header. */
 int fetch_start(struct fetcher *fetcher, const struct fetch_request *request, fetch_done *done,
-		void *user, struct fetch **ret);
-
-void fetch_cancel(struct fetch *fetch); /* `done` won't be called; not from within it */
+		void *user);
 
 /* Waits for the answer in a loop of its own. 0, whatever the answer is; else as fetch_start(). */
 int fetch_now(const struct fetch_request *request, struct fetch_result *ret);

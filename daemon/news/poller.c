@@ -22,7 +22,6 @@ enum {
 struct poll {
 	struct poll *next;
 	struct poller *poller;
-	struct fetch *fetch;
 	struct arena arena;
 	int32_t feed;
 	const char *name, *url, *etag, *last_modified;
@@ -199,7 +198,6 @@ static void take_in(struct poll *poll, const struct fetch_result *result)
 static void on_fetched(struct fetch_result *result, void *user)
 {
 	struct poll *poll = user;
-	poll->fetch = NULL;
 	switch (result->status) {
 	case FETCH_OK: take_in(poll, result); break;
 	case FETCH_NOT_MODIFIED: store_unchanged(poll); break;
@@ -263,7 +261,7 @@ static int on_feeds(struct db_tx *tx, const struct pg_result *rows, void *user)
 		    .allow_private = poll->local,
 		    .allow_file = poll->local,
 		};
-		int r = fetch_start(p->fetcher, &request, on_fetched, poll, &poll->fetch);
+		int r = fetch_start(p->fetcher, &request, on_fetched, poll);
 		if (r < 0)
 			store_failure(poll, strerror(-r), 0, false);
 	}

@@ -3,7 +3,7 @@
  * test_fetch.py; with the order in which they ended, and the longest time (ms) that the event loop
  * did nothing else meanwhile.
  * Usage: fetch_driver [name=value ...] url ...; names are those of struct fetch_request; "now=1"
- * uses fetch_now(), "cancel=1" cancels the first one at the start.
+ * uses fetch_now().
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -88,10 +88,9 @@ static int one_now(const struct fetch_request *q)
 	return 0;
 }
 
-static int all_at_once(struct fetch_request *q, char **urls, int n, bool cancel)
+static int all_at_once(struct fetch_request *q, char **urls, int n)
 {
 	static size_t places[MOST];
-	struct fetch *first = NULL, *fetch;
 	_cleanup_(fetcher_closep)
 	struct fetcher *fetcher = NULL;
 	int r = sd_event_new(&run.event);
@@ -107,32 +106,25 @@ static int all_at_once(struct fetch_request *q, char **urls, int n, bool cancel)
 		q->url = urls[i];
 		json_array_append_new(run.list, json_null());
 		run.left++;
-		r = fetch_start(fetcher, q, on_done, &places[i], &fetch);
-		if (!first)
-			first = fetch;
+		r = fetch_start(fetcher, q, on_done, &places[i]);
 	}
-	if (r == 0 && cancel && first) {
-		fetch_cancel(first);
-		run.left--;
-	}
-	return r < 0 || !run.left ? r : sd_event_loop(run.event);
+	return r < 0 ? r : sd_event_loop(run.event);
 }
 
 int main(int argc, char **argv)
 {
 	struct fetch_request q = {0};
-	bool now = false, cancel = false;
+	bool now = false;
 	int i = 1;
 	for (char *equals; i < argc && !strstr(argv[i], "://") && (equals = strchr(argv[i], '='));
 	     i++) {
 		*equals = '\0';
 		now |= strcmp(argv[i], "now") == 0;
-		cancel |= strcmp(argv[i], "cancel") == 0;
 		take_option(&q, argv[i], equals + 1);
 	}
 	run.list = json_array();
 	q.url = argv[i];
-	int r = now ? one_now(&q) : all_at_once(&q, argv + i, argc - i, cancel);
+	int r = now ? one_now(&q) : all_at_once(&q, argv + i, argc - i);
 	sd_event_source_unref(run.ticker);
 	sd_event_unref(run.event);
 	json_auto_t *all = json_pack("{si so sI}", "returned", r, "results", run.list, "gap_ms",

@@ -330,11 +330,6 @@ def test_nobody_there():
     assert one("http://")["err"] == EIO
 
 
-def test_one_can_be_cancelled_and_the_others_go_on(server):
-    answer = fetch(server.url + "/mute", server.url + "/feed", cancel=1)
-    assert answer["results"][0] is None and answer["results"][1]["status"] == "ok"
-
-
 def test_waiting_for_one(server):
     assert one(server.url + "/feed", now=1)["body"] == FEED.decode()
     assert one(server.url + "/status/404", now=1)["http_status"] == 404
