@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/curlloop.h"
+#include "base/text.h"
 #include "news/peer.h"
 
 enum {
@@ -107,10 +108,20 @@ static size_t take_body(char *bytes, size_t size, size_t n, void *user)
 
 /* ---- the outcome ----------------------------------------------------------------------------- */
 
+/* What is no text can't be stored, and control characters can't be sent back. */
+static bool is_text(const char *value)
+{
+	for (const char *c = value; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			return false;
+	return text_valid(str_of(value));
+}
+
 static char *header_of(struct fetch *fetch, const char *name)
 {
 	struct curl_header *header;
-	if (curl_easy_header(fetch->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+	if (curl_easy_header(fetch->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK ||
+	    !is_text(header->value))
 		return NULL;
 	return arena_strdup(&fetch->result.arena, header->value);
 }

@@ -49,7 +49,7 @@ struct fetch_result {
 	int http_status; /* 0: there was no answer */
 	char *url;       /* where the answer came from in the end */
 	char *moved_to;  /* the same, when all redirects said "for good" (301, 308); or NULL */
-	char *etag, *last_modified, *content_type; /* of the answer; NULL when absent */
+	char *etag, *last_modified, *content_type; /* the answer's; NULL: absent, or not UTF-8 */
 	usec_t retry_after; /* how long the server asks to wait; 0: not told */
 	struct buf body;
 	int err; /* of FETCH_FAILED: -E2BIG, -ETIMEDOUT, -EACCES (address), -ELOOP,

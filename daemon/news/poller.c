@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "news/feed.h"
 #include "news/fetch.h"
 #include "news/stored.h"
@@ -107,8 +108,12 @@ static usec_t failure_wait(const struct poll *poll, usec_t retry_after)
 	return wait > retry_after ? wait : retry_after;
 }
 
-static void store_failure(struct poll *poll, const char *why, usec_t retry_after, bool gone)
+static void store_failure(struct poll *poll, const char *reason, usec_t retry_after, bool gone)
 {
+	/* It may hold words of the server's, which need not be UTF-8, and may be cut. */
+	_cleanup_buf_ struct buf line = {0};
+	text_line(str_of(reason), &line);
+	const char *why = buf_text(&line);
 	/* Said once, and again only when it ends: `feed ls` shows the rest. */
 	if (poll->failures == 0 || gone)
 		log_warning("feed %s%s: %s", poll->name, gone ? " is gone and polled no more" : "",

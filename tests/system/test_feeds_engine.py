@@ -187,6 +187,32 @@ def test_an_unchanged_feed_is_asked_by_its_etag(world):
     assert news.rows("SELECT failures, last_error FROM feed WHERE id = %s", feed) == [(0, None)]
 
 
+def test_a_reason_that_is_cut_within_a_character_is_stored(world):
+    engine, news, smtpd = world("instant")
+    with FeedServer({"/f": ("x" + 40 * "é").encode()}) as web, engine:
+        feed = add_feed(news, web.url("/f"))
+        poll(engine, news, feed)
+        assert 'it begins with "xéé' in news.value("SELECT last_error FROM feed WHERE id = %s", feed)
+        assert "can't be stored" not in engine.log()
+
+
+@pytest.mark.parametrize("value", ['"\u00e9"', '"a\tb"'], ids=["latin-1", "a tab"])
+def test_a_validator_that_cannot_be_kept_is_not_asked_with(world, value):
+    engine, news, smtpd = world("instant")
+    given = []
+
+    def page(request):
+        given.append((request.headers["If-None-Match"], request.headers["If-Modified-Since"]))
+        request.answer(200, rss([("a", "Alpha")]), {"ETag": value, "Last-Modified": value})
+    with FeedServer({"/f": page}) as web, engine:
+        feed = add_feed(news, web.url("/f"))
+        poll(engine, news, feed)
+        poll(engine, news, feed)
+        assert titles(news) == [] and news.rows("SELECT title FROM article") == [("Alpha",)]
+        assert news.rows("SELECT failures, last_error FROM feed WHERE id = %s", feed) == [(0, None)]
+    assert given == [(None, None)] * 2
+
+
 def test_a_feed_that_is_gone_is_polled_no_more(world):
     engine, news, smtpd = world("instant")
     pages = {"/f": lambda request: request.answer(410), "/other": rss([])}
