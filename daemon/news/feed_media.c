@@ -1,7 +1,5 @@
 #include "news/feed_media.h"
 
-#include <errno.h>
-
 bool feed_is_picture(const char *url, const char *type)
 {
 	static const char *const ends[] = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif"};
@@ -45,11 +43,15 @@ void feed_file_add(struct feed_build *b, struct feed_article *article, struct fe
 	article->files[article->n_files++] = file;
 }
 
+static int pixels(const char *text) /* 0 when it tells none, or NULL */
+{
+	long n = text ? strtol(text, NULL, 10) : 0;
+	return n > 0 && n < 100000 ? (int)n : 0;
+}
+
 static int width_of(struct feed_build *b, const xmlNode *node)
 {
-	char *width = feed_node_attr(b, node, "width");
-	long n = width ? strtol(width, NULL, 10) : 0;
-	return n > 0 && n < 100000 ? (int)n : 0;
+	return pixels(feed_node_attr(b, node, "width"));
 }
 
 static char *address_of(struct feed_build *b, const xmlNode *node, const char *attr)
@@ -136,14 +138,11 @@ struct feed_image feed_image_read(struct feed_build *b, const xmlNode *node)
 		if (str_case_is(name, "url") && !text)
 			text = feed_node_text(b, n);
 		if (str_case_is(name, "width") && (value = feed_node_text(b, n)))
-			image.width = atoi(value);
+			image.width = pixels(value);
 	}
 	if (!text && !image.url)
 		text = feed_node_text(b, node);
 	if (text && !image.url)
 		image.url = feed_address(b, feed_node_base(b, node), str_of(text));
-	if (!image.url)
-		return (struct feed_image){0};
-	image.width = image.width < 0 ? 0 : image.width;
-	return image;
+	return image.url ? image : (struct feed_image){0};
 }

@@ -165,7 +165,8 @@ const char *feed_node_base(struct feed_build *b, const xmlNode *node)
 	/* The channel's link is a base of last resort: xml:base is relative to the document. */
 	if (outer == b->link_base && b->base_url)
 		outer = b->base_url;
-	char *base = feed_address(b, outer, str_of((const char *)attr->children->content));
+	struct str told = str_of((const char *)attr->children->content);
+	char *base = address_in(b, &b->scratch, outer, told);
 	return base && strlen(base) <= LONGEST_BASE ? base : outer;
 }
 
@@ -342,7 +343,9 @@ bool feed_node_construct(struct feed_build *b, const xmlNode *node, bool declare
 	if (!copy)
 		return false;
 	const char *base = feed_node_base(b, node);
-	*ret = (struct feed_text){copy, kind, base ? arena_strdup(b->arena, base) : NULL};
+	*ret = (struct feed_text){.text = copy, .kind = kind};
+	if (base)
+		ret->base = feed_build_kept(b, arena_strdup(b->arena, base));
 	return true;
 }
 
