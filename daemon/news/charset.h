@@ -16,7 +16,7 @@ enum { CHARSET_NAME = 48 };
 
 /*
  * Appends the text as UTF-8, without a byte order mark, to `out`. content_type is the HTTP header's
- * value or NULL. ret_name (may be NULL) gets the lower-case name of the encoding that was used.
+ * value or NULL. ret_name gets the lower-case name of the encoding that was used.
  */
 int charset_to_utf8(struct buf *out, struct str bytes, enum charset_form form,
 		    const char *content_type, char ret_name[static CHARSET_NAME]);

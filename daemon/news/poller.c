@@ -304,7 +304,7 @@ int poller_open(const struct poller_parts *parts, struct poller **ret, struct wh
 {
 	struct poller *p = calloc(1, sizeof(*p));
 	if (!p)
-		return -ENOMEM;
+		return why_set(why, -ENOMEM, "the poller: no memory left");
 	p->parts = *parts;
 	int r = fetcher_open(parts->event, &p->fetcher);
 	if (r == 0)

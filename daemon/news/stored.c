@@ -16,7 +16,8 @@ static int text_hash(const struct article *a, char ret[static 2 + SHA256_HEX])
 
 json_t *stored_row(const struct article *a)
 {
-	char hash[2 + SHA256_HEX], moment[CLOCK_TEXT];
+	char hash[2 + SHA256_HEX], text[CLOCK_TEXT];
+	const char *published = a->published ? clock_text(a->published, text) : NULL;
 	if (text_hash(a, hash) < 0)
 		return NULL;
 	json_t *topics = json_array();
@@ -25,12 +26,11 @@ json_t *stored_row(const struct article *a)
 			json_decref(topics);
 			return NULL;
 		}
-	return json_pack(
-	    "{ss ss ss ss ss ss ss ss ss ss ss so so? ss}", "guid", a->guid, "url", a->url, "title",
-	    a->title, "author", a->author, "summary", a->summary, "body_html", a->body_html,
-	    "body_text", a->body_text, "image", a->image, "image_alt", a->image_alt, "lang",
-	    a->lang, "dir", a->dir, "topics", topics, "published_at",
-	    a->published ? json_string(clock_text(a->published, moment)) : NULL, "text_hash", hash);
+	return json_pack("{ss ss ss ss ss ss ss ss ss ss ss so ss? ss}", "guid", a->guid, "url",
+			 a->url, "title", a->title, "author", a->author, "summary", a->summary,
+			 "body_html", a->body_html, "body_text", a->body_text, "image", a->image,
+			 "image_alt", a->image_alt, "lang", a->lang, "dir", a->dir, "topics",
+			 topics, "published_at", published, "text_hash", hash);
 }
 
 int stored_rows(const struct feed *feed, const struct drop *drop, json_t **ret)
