@@ -52,8 +52,7 @@ bool drop_matches(const struct drop *drop, struct str line)
 
 static bool ends_line(const struct markup *piece)
 {
-	return piece->kind != MARKUP_TEXT && (piece->tag == T_BR || piece->tag == T_HR ||
-					      tag_content(piece->tag) != CONTENT_NONE);
+	return piece->kind != MARKUP_TEXT && markup_parts(piece->tag);
 }
 
 /*

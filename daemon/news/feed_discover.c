@@ -19,11 +19,10 @@ static bool is_feed_type(struct str type)
 
 static bool names_alternate(struct str rel)
 {
-	struct str word, rest = str_trim(rel);
-	while (str_cut(rest, ' ', &word, &rest))
-		if (str_case_is(word, "alternate"))
+	for (struct str rest = str_trim(rel); rest.n;)
+		if (str_case_is(str_take(&rest, ' '), "alternate"))
 			return true;
-	return str_case_is(rest, "alternate");
+	return false;
 }
 
 /* Takes one attribute off the front, quoted or not; false at the end. */

@@ -48,11 +48,6 @@ void feed_topic_add(struct feed_build *b, struct feed_topics *topics, const char
 		topics->list[topics->n++] = copy;
 }
 
-static char *line(struct feed_build *b, struct str text)
-{
-	return feed_build_kept(b, feed_text_plain(b->arena, text, FEED_TEXT, true, FEED_MAX_TITLE));
-}
-
 void feed_topic_take(struct feed_build *b, struct feed_topics *topics, const xmlNode *node)
 {
 	static const char kinds[] = "http://schemas.google.com/g/2005#kind"; /* no topic */
@@ -65,15 +60,13 @@ void feed_topic_take(struct feed_build *b, struct feed_topics *topics, const xml
 	if (!term)
 		term = feed_node_text(b, node);
 	if (term)
-		feed_topic_add(b, topics, line(b, str_of(term)));
+		feed_topic_add(b, topics, feed_build_line(b, str_of(term)));
 }
 
 void feed_topics_split(struct feed_build *b, struct feed_topics *topics, const char *text)
 {
-	struct str rest = str_of(text), one;
-	while (str_cut(rest, ',', &one, &rest))
-		feed_topic_add(b, topics, line(b, one));
-	feed_topic_add(b, topics, line(b, rest));
+	for (struct str rest = str_of(text); rest.n;)
+		feed_topic_add(b, topics, feed_build_line(b, str_take(&rest, ',')));
 }
 
 void feed_title_take(struct feed_build *b, char **title, unsigned char *held, const xmlNode *node,

@@ -124,9 +124,9 @@ char *feed_node_attr(struct feed_build *b, const xmlNode *node, const char *name
 	return NULL;
 }
 
-static char *mended(struct feed_build *b, struct str raw)
+char *feed_build_text(struct feed_build *b, struct str text)
 {
-	struct str s = str_trim(raw);
+	struct str s = str_trim(text);
 	return s.n ? feed_build_kept(b, feed_text_mend(b->arena, s)) : NULL;
 }
 
@@ -135,7 +135,7 @@ char *feed_node_text(struct feed_build *b, const xmlNode *node)
 	_cleanup_buf_ struct buf text = {0};
 	if (add_text_of(&text, node->children) < 0)
 		return b->err = -ENOMEM, NULL;
-	return mended(b, buf_str(&text));
+	return feed_build_text(b, buf_str(&text));
 }
 
 static char *line_of(struct feed_build *b, struct str text, enum feed_kind kind, bool loose)
@@ -145,12 +145,17 @@ static char *line_of(struct feed_build *b, struct str text, enum feed_kind kind,
 	return line && line[0] ? line : NULL;
 }
 
+char *feed_build_line(struct feed_build *b, struct str text)
+{
+	return line_of(b, text, FEED_TEXT, true);
+}
+
 char *feed_node_line(struct feed_build *b, const xmlNode *node)
 {
 	_cleanup_buf_ struct buf text = {0};
 	if (add_text_of(&text, node->children) < 0)
 		return b->err = -ENOMEM, NULL;
-	return line_of(b, buf_str(&text), FEED_TEXT, true);
+	return feed_build_line(b, buf_str(&text));
 }
 
 /* Only elements and documents are asked: both begin like an xmlNode. */
@@ -175,7 +180,7 @@ char *feed_node_lang(struct feed_build *b, const xmlNode *node)
 	for (; node && feed_node_is_element(node); node = node->parent) {
 		xmlAttr *attr = xmlHasNsProp(node, BAD_CAST "lang", XML_XML_NAMESPACE);
 		if (attr && attr->children && attr->children->content)
-			return mended(b, str_of((const char *)attr->children->content));
+			return feed_build_text(b, str_of((const char *)attr->children->content));
 	}
 	return NULL;
 }
@@ -339,7 +344,7 @@ bool feed_node_construct(struct feed_build *b, const xmlNode *node, bool declare
 	else if (kind == FEED_XHTML && !markup)
 		kind = FEED_HTML; /* escaped all the same */
 
-	char *copy = mended(b, text);
+	char *copy = feed_build_text(b, text);
 	if (!copy)
 		return false;
 	const char *base = feed_node_base(b, node);

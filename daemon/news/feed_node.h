@@ -74,5 +74,9 @@ char *feed_node_title(struct feed_build *b, const xmlNode *node, bool declared);
 /* An address made absolute, http or https; NULL when it is none. `base` may be NULL. */
 char *feed_address(struct feed_build *b, const char *base, struct str address);
 
-/* For strings from elsewhere: NULL stays NULL, a failed allocation is noted. */
+/* Takes an allocation's result and hands it on; NULL is noted as a lack of memory. */
 void *feed_build_kept(struct feed_build *b, void *memory);
+
+/* Text from elsewhere, repaired and trimmed; the same as one plain line. NULL when empty. */
+char *feed_build_text(struct feed_build *b, struct str text);
+char *feed_build_line(struct feed_build *b, struct str text);

@@ -15,11 +15,7 @@ struct reader {
 
 static struct str take_line(struct str *text)
 {
-	struct str line;
-	if (!str_cut(*text, '\n', &line, text)) {
-		line = *text;
-		*text = str_from(*text, text->n);
-	}
+	struct str line = str_take(text, '\n');
 	if (line.n && line.p[line.n - 1] == '\r')
 		line.n--;
 	return line;

@@ -17,20 +17,12 @@ static struct str raw(const json_t *object, const char *key)
 
 static char *text(struct feed_build *b, const json_t *object, const char *key)
 {
-	struct str s = raw(object, key);
-	return s.n ? feed_build_kept(b, feed_text_mend(b->arena, s)) : NULL;
-}
-
-static char *line_of(struct feed_build *b, struct str s, bool loose)
-{
-	char *line =
-	    feed_build_kept(b, feed_text_plain(b->arena, s, FEED_TEXT, loose, FEED_MAX_TITLE));
-	return line && line[0] ? line : NULL;
+	return feed_build_text(b, raw(object, key));
 }
 
 static char *line(struct feed_build *b, const json_t *object, const char *key)
 {
-	return line_of(b, raw(object, key), true);
+	return feed_build_line(b, raw(object, key));
 }
 
 static char *address(struct feed_build *b, const json_t *object, const char *key)
@@ -127,7 +119,7 @@ static void read_item(struct feed_build *b, struct feed_article *article, const 
 	const json_t *tag, *tags = json_object_get(item, "tags");
 	size_t i;
 	json_array_foreach(tags, i, tag)
-	    feed_topic_add(b, &article->topics, line_of(b, str_of(json_string_value(tag)), true));
+	    feed_topic_add(b, &article->topics, feed_build_line(b, str_of(json_string_value(tag))));
 }
 
 static void read_top(struct feed_build *b, const json_t *top)

@@ -99,10 +99,8 @@ static void read_topics(struct reader *r, const json_t *topics)
 		}
 		return;
 	}
-	struct str rest = str_of(json_string_value(topics)), topic;
-	while (str_cut(rest, ',', &topic, &rest))
-		add_topic(r, topic);
-	add_topic(r, rest);
+	for (struct str rest = str_of(json_string_value(topics)); rest.n;)
+		add_topic(r, str_take(&rest, ','));
 }
 
 static void read_article(struct reader *r, const json_t *object)

@@ -45,15 +45,10 @@ enum text_dir language_direction(const char *tag)
 	    "he",  "iw",  "ji",  "khw", "ks",  "lrc", "mzn", "nqo", "pnb",
 	    "prs", "ps",  "sd",  "sdh", "skr", "syr", "ug",  "ur",  "yi",
 	};
-	struct str rest = str_of(tag), part, next;
+	struct str rest = str_of(tag);
 	if (!rest.n)
 		return TEXT_NEUTRAL;
-	if (!str_cut(rest, '-', &part, &rest)) {
-		part = rest;
-		rest = (struct str){"", 0};
-	}
-	if (!str_cut(rest, '-', &next, &rest))
-		next = rest;
+	struct str part = str_take(&rest, '-'), next = str_take(&rest, '-');
 	if (next.n == 4 && isalpha((unsigned char)next.p[0])) {
 		for (size_t i = 0; i < ELEMENTS(rtl_scripts); i++)
 			if (str_case_is(next, rtl_scripts[i]))

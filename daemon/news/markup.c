@@ -76,7 +76,7 @@ int markup_unescape(struct str text, struct buf *out)
 	return out->err;
 }
 
-static bool parts_text(enum tag tag)
+bool markup_parts(enum tag tag)
 {
 	return tag == T_BR || tag == T_HR || tag_content(tag) != CONTENT_NONE;
 }
@@ -88,7 +88,7 @@ int markup_text(struct str html, struct buf *out)
 	while (markup_next(&html, &piece) && !text.err) {
 		if (piece.kind == MARKUP_TEXT)
 			markup_unescape(piece.text, &text);
-		else if (parts_text(piece.tag))
+		else if (markup_parts(piece.tag))
 			buf_addc(&text, ' ');
 	}
 	return text.err ? text.err : text_line(buf_str(&text), out);

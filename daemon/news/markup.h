@@ -27,6 +27,9 @@ bool markup_next(struct str *html, struct markup *ret);
 /* The value of an attribute, still escaped; false when there is none. */
 bool markup_attribute(struct str attributes, const char *name, struct str *ret);
 
+/* Whether the tag parts what precedes from what follows: a block, a break, a rule. */
+bool markup_parts(enum tag tag);
+
 /* Escaped text as plain text. */
 int markup_unescape(struct str text, struct buf *out);
 

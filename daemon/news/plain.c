@@ -9,12 +9,7 @@ enum { WRAPPED_FROM = 50, WRAPPED_TO = 85 };
 
 static struct str take_line(struct str *text)
 {
-	struct str line;
-	if (!str_cut(*text, '\n', &line, text)) {
-		line = *text;
-		*text = str_from(*text, text->n);
-	}
-	return str_trim(line);
+	return str_trim(str_take(text, '\n'));
 }
 
 struct str plain_take_title(struct str *text)

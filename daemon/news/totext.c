@@ -171,14 +171,9 @@ static void flush(struct totext *t)
 
 static void flush_pre(struct totext *t)
 {
-	struct str rest = buf_str(&t->text), line;
-	while (rest.n) {
-		if (!str_cut(rest, '\n', &line, &rest)) {
-			line = rest;
-			rest.n = 0;
-		}
-		lines_add(&t->lines, line);
-	}
+	struct str rest = buf_str(&t->text);
+	while (rest.n)
+		lines_add(&t->lines, str_take(&rest, '\n'));
 	buf_reset(&t->text);
 	t->pre = false;
 }
