@@ -1,7 +1,7 @@
 /*
- * An article: what a digest is made of, wherever it came from. It is made in two steps. A reader
- * (a feed, a page, a file) fills in what it found; article_settle() then does to it what all
- * articles need before they are stored. Everything lives in the caller's arena.
+ * An article: what a digest is made of, wherever it came from. It is made in two steps.
+ * What reads a feed, a page or a file fills in what it found; article_settle() then does to it what
+ * all articles need before they are stored. Everything lives in the caller's arena.
  */
 #pragma once
 
@@ -52,7 +52,7 @@ struct article {
 int article_settle(struct arena *arena, struct article *a, const struct drop *drop,
 		   struct why *why);
 
-/* For readers: moves what was gathered into the arena. -EFBIG, -ENOMEM. */
+/* For the first step: moves what was gathered into the arena. -EFBIG, -ENOMEM. */
 int article_keep(struct arena *arena, const struct buf *from, char **ret, struct why *why);
 
 struct feed_article;

@@ -26,7 +26,7 @@ enum {
 
 struct feed_text {
 	char *text;
-	enum feed_kind kind; /* FEED_HTML and FEED_XHTML are both HTML to a reader */
+	enum feed_kind kind; /* FEED_XHTML is read as FEED_HTML is */
 	char *base;          /* what relative links in it are relative to, or NULL */
 };
 

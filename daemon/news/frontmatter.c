@@ -7,7 +7,7 @@
 
 enum { VALUES = 100 }; /* of one key */
 
-struct reader {
+struct reading {
 	struct arena *arena;
 	struct str rest; /* the head's lines that are still to be read */
 	struct frontmatter_entry **end;
@@ -56,7 +56,7 @@ static int take_quoted(struct str *s, struct buf *out)
 	return out->err;
 }
 
-static int add_value(struct reader *r, struct frontmatter_entry *entry, struct str value)
+static int add_value(struct reading *r, struct frontmatter_entry *entry, struct str value)
 {
 	if (!value.n || entry->n == VALUES)
 		return 0;
@@ -78,7 +78,7 @@ static struct str without_comment(struct str value)
 	return str_is(str_head(value, 1), "#") ? str_head(value, 0) : value;
 }
 
-static int add_scalar(struct reader *r, struct frontmatter_entry *entry, struct str value)
+static int add_scalar(struct reading *r, struct frontmatter_entry *entry, struct str value)
 {
 	value = str_trim(value);
 	if (!value.n || (value.p[0] != '"' && value.p[0] != '\''))
@@ -89,7 +89,7 @@ static int add_scalar(struct reader *r, struct frontmatter_entry *entry, struct 
 }
 
 /* "[a, "b, c"]" */
-static int add_list(struct reader *r, struct frontmatter_entry *entry, struct str list)
+static int add_list(struct reading *r, struct frontmatter_entry *entry, struct str list)
 {
 	list = str_from(list, 1);
 	int err = 0;
@@ -115,7 +115,7 @@ static int add_list(struct reader *r, struct frontmatter_entry *entry, struct st
 }
 
 /* The indented lines below "key: |" or "key: >". */
-static int add_block(struct reader *r, struct frontmatter_entry *entry, bool folded)
+static int add_block(struct reading *r, struct frontmatter_entry *entry, bool folded)
 {
 	_cleanup_buf_ struct buf text = {0};
 	while (r->rest.n) {
@@ -132,7 +132,7 @@ static int add_block(struct reader *r, struct frontmatter_entry *entry, bool fol
 }
 
 /* The "- a" lines below "key:"; other indented lines are a map, which is passed over. */
-static int add_items(struct reader *r, struct frontmatter_entry *entry)
+static int add_items(struct reading *r, struct frontmatter_entry *entry)
 {
 	int err = 0;
 	while (!err && r->rest.n) {
@@ -147,7 +147,7 @@ static int add_items(struct reader *r, struct frontmatter_entry *entry)
 	return err;
 }
 
-static int read_entry(struct reader *r, struct str line)
+static int read_entry(struct reading *r, struct str line)
 {
 	struct str key, value;
 	if (indent(line) || !line.n || line.p[0] == '#' || !str_cut(line, ':', &key, &value))
@@ -198,7 +198,7 @@ int frontmatter_read(struct arena *arena, struct str text, struct frontmatter *r
 		}
 	}
 	struct frontmatter found = {0};
-	struct reader r = {.arena = arena, .rest = head, .end = &found.first};
+	struct reading r = {.arena = arena, .rest = head, .end = &found.first};
 	while (r.rest.n) {
 		int err = read_entry(&r, take_line(&r.rest));
 		if (err < 0)

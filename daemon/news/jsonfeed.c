@@ -86,7 +86,7 @@ static void read_text(struct feed_build *b, struct feed_text *ret, char *found, 
 		*ret = (struct feed_text){found, kind, (char *)b->link_base};
 }
 
-/* The id is a string; numbers are taken too, as readers do. */
+/* The id is a string; numbers are taken too, as others do. */
 static char *read_id(struct feed_build *b, const json_t *item)
 {
 	const json_t *id = json_object_get(item, "id");

@@ -8,7 +8,7 @@
 
 enum { DEEPEST = 8 };
 
-struct reader {
+struct reading {
 	struct arena *arena;
 	struct jsonld *known;
 	int err;
@@ -36,7 +36,7 @@ static bool is_article(const json_t *object)
 	return false;
 }
 
-static void set(struct reader *r, char **to, const char *text)
+static void set(struct reading *r, char **to, const char *text)
 {
 	if (*to || !text || !text[0])
 		return;
@@ -57,7 +57,7 @@ static const char *text_of(const json_t *value, const char *key)
 	return NULL;
 }
 
-static void read_authors(struct reader *r, const json_t *authors)
+static void read_authors(struct reading *r, const json_t *authors)
 {
 	_cleanup_buf_ struct buf names = {0};
 	size_t n = json_is_array(authors) ? json_array_size(authors) : authors != NULL;
@@ -74,7 +74,7 @@ static void read_authors(struct reader *r, const json_t *authors)
 	set(r, &r->known->author, buf_text(&names));
 }
 
-static void add_topic(struct reader *r, struct str topic)
+static void add_topic(struct reading *r, struct str topic)
 {
 	topic = str_trim(topic);
 	if (!topic.n || r->known->n_topics == JSONLD_TOPICS)
@@ -87,7 +87,7 @@ static void add_topic(struct reader *r, struct str topic)
 }
 
 /* "a, b" or ["a", "b"]. */
-static void read_topics(struct reader *r, const json_t *topics)
+static void read_topics(struct reading *r, const json_t *topics)
 {
 	if (json_is_array(topics)) {
 		size_t i;
@@ -103,7 +103,7 @@ static void read_topics(struct reader *r, const json_t *topics)
 		add_topic(r, str_take(&rest, ','));
 }
 
-static void read_article(struct reader *r, const json_t *object)
+static void read_article(struct reading *r, const json_t *object)
 {
 	struct jsonld *k = r->known;
 	set(r, &k->headline, text_of(json_object_get(object, "headline"), "@value"));
@@ -123,7 +123,7 @@ static void read_article(struct reader *r, const json_t *object)
 		k->published = date_parse(str_of(date));
 }
 
-static void visit(struct reader *r, const json_t *value, int depth)
+static void visit(struct reading *r, const json_t *value, int depth)
 {
 	if (depth == DEEPEST || r->err)
 		return;
@@ -144,7 +144,7 @@ static void visit(struct reader *r, const json_t *value, int depth)
 
 int jsonld_read(struct arena *arena, struct str script, struct jsonld *known)
 {
-	struct reader r = {.arena = arena, .known = known};
+	struct reading r = {.arena = arena, .known = known};
 	json_error_t error;
 	script = str_trim(script);
 	json_auto_t *root = json_loadb(script.p, script.n, JSON_DISABLE_EOF_CHECK, &error);

@@ -27,7 +27,7 @@ struct head {
 	struct jsonld ld;
 };
 
-struct reader {
+struct reading {
 	struct arena *arena;
 	struct head head;
 	struct why *why;
@@ -40,7 +40,7 @@ static int no_memory(struct why *why)
 
 /* ---- the head ---- */
 
-static int read_meta(struct reader *r, const xmlNode *node)
+static int read_meta(struct reading *r, const xmlNode *node)
 {
 	struct head *h = &r->head;
 	const struct {
@@ -87,7 +87,7 @@ static int read_meta(struct reader *r, const xmlNode *node)
 	return 0;
 }
 
-static int read_content(struct reader *r, xmlNode *node, char **ret)
+static int read_content(struct reading *r, xmlNode *node, char **ret)
 {
 	xmlChar *text = xmlNodeGetContent(node);
 	if (!text)
@@ -97,7 +97,7 @@ static int read_content(struct reader *r, xmlNode *node, char **ret)
 	return *ret ? 0 : no_memory(r->why);
 }
 
-static int read_node(struct reader *r, xmlNode *node)
+static int read_node(struct reading *r, xmlNode *node)
 {
 	struct head *h = &r->head;
 	const char *name = (const char *)node->name;
@@ -130,7 +130,7 @@ static int read_node(struct reader *r, xmlNode *node)
 }
 
 /* All elements, in their order; the parser bounds how deep they are. */
-static int read_head(struct reader *r, xmlNode *root)
+static int read_head(struct reading *r, xmlNode *root)
 {
 	xmlNode *node = root;
 	while (node) {
@@ -156,7 +156,7 @@ static const char *either(const char *a, const char *b)
 }
 
 /* JSON-LD's texts may hold entities or tags. */
-static int plain(struct reader *r, const char *text, char **ret)
+static int plain(struct reading *r, const char *text, char **ret)
 {
 	_cleanup_buf_ struct buf out = {0};
 	int err = text ? html_to_plain(str_of(text), &out, r->why) : 0;
@@ -164,7 +164,7 @@ static int plain(struct reader *r, const char *text, char **ret)
 }
 
 /* "Title - Site" without its site. */
-static int without_site(struct reader *r, char *title, const char *site, char **ret)
+static int without_site(struct reading *r, char *title, const char *site, char **ret)
 {
 	static const char *const separators[] = {"-", "|", "–", "—", "·", "«", "»", ":", "::"};
 	struct str whole = str_trim(str_of(title)), name = str_trim(str_of(site));
@@ -184,7 +184,7 @@ static int without_site(struct reader *r, char *title, const char *site, char **
 }
 
 /* url_content() into the arena. */
-static int fill_address(struct reader *r, const char *from, const char *base, char **ret)
+static int fill_address(struct reading *r, const char *from, const char *base, char **ret)
 {
 	_cleanup_free_ char *address = NULL;
 	if (url_content(from, base, &address) < 0)
@@ -193,7 +193,7 @@ static int fill_address(struct reader *r, const char *from, const char *base, ch
 	return address && !*ret ? no_memory(r->why) : 0;
 }
 
-static int fill_addresses(struct reader *r, char *address, struct article *a)
+static int fill_addresses(struct reading *r, char *address, struct article *a)
 {
 	struct head *h = &r->head;
 	char *base = NULL;
@@ -212,13 +212,13 @@ static int fill_addresses(struct reader *r, char *address, struct article *a)
 }
 
 /* A value of the tree, which doesn't outlive this, into the arena; no error when there is none. */
-static int copy(struct reader *r, const char *from, char **ret)
+static int copy(struct reading *r, const char *from, char **ret)
 {
 	*ret = arena_strdup(r->arena, from);
 	return from && !*ret ? no_memory(r->why) : 0;
 }
 
-static int fill(struct reader *r, char *address, struct article *a)
+static int fill(struct reading *r, char *address, struct article *a)
 {
 	struct head *h = &r->head;
 	int err = fill_addresses(r, address, a);
@@ -258,7 +258,7 @@ static void free_buffer(xmlBuffer **buffer)
 	xmlBufferFree(*buffer);
 }
 
-static int fill_body(struct reader *r, xmlDoc *doc, bool foreign, struct article *a)
+static int fill_body(struct reading *r, xmlDoc *doc, bool foreign, struct article *a)
 {
 	const char *told = r->head.ld.body;
 	_cleanup_buf_ struct buf html = {0};
@@ -323,16 +323,16 @@ int page_read(struct arena *arena, struct str bytes, const char *content_type, c
 	int r = parse(buf_str(&text), &doc, why);
 	if (r < 0)
 		return r;
-	struct reader reader = {.arena = arena, .why = why};
+	struct reading reading = {.arena = arena, .why = why};
 	struct article a = {0};
-	r = read_head(&reader, xmlDocGetRootElement(doc));
+	r = read_head(&reading, xmlDocGetRootElement(doc));
 	char *own = NULL;
 	if (r >= 0)
-		r = copy(&reader, address, &own);
+		r = copy(&reading, address, &own);
 	if (r >= 0)
-		r = fill(&reader, own, &a);
+		r = fill(&reading, own, &a);
 	if (r >= 0)
-		r = fill_body(&reader, doc, address != NULL, &a);
+		r = fill_body(&reading, doc, address != NULL, &a);
 	if (r >= 0)
 		*ret = a;
 	return r;
