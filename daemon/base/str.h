@@ -42,6 +42,12 @@ static inline bool str_starts(struct str a, const char *prefix)
 	return a.n >= n && memcmp(a.p, prefix, n) == 0;
 }
 
+static inline bool str_case_ends(struct str a, const char *end) /* ASCII case only */
+{
+	size_t n = strlen(end);
+	return a.n >= n && strncasecmp(a.p + a.n - n, end, n) == 0;
+}
+
 static inline struct str str_from(struct str a, size_t at) /* the rest from byte `at` on */
 {
 	return at < a.n ? (struct str){a.p + at, a.n - at} : (struct str){a.p + a.n, 0};

@@ -10,7 +10,7 @@
 #include "news/totext.h"
 #include "news/url.h"
 
-static int no_memory(struct why *why)
+int article_no_memory(struct why *why)
 {
 	return why_set(why, -ENOMEM, "no memory left");
 }
@@ -20,7 +20,7 @@ int article_keep(struct arena *arena, const struct buf *from, char **ret, struct
 	char *copy = from->err ? NULL : arena_copy(arena, buf_str(from));
 	if (!copy)
 		return from->err == -EOVERFLOW ? why_set(why, -EFBIG, "the article is too large")
-					       : no_memory(why);
+					       : article_no_memory(why);
 	*ret = copy;
 	return 0;
 }
@@ -38,7 +38,7 @@ static int settle_address(struct arena *arena, char **address, const char *base,
 	_cleanup_buf_ struct buf clean = {0};
 	int r = *address ? url_clean(str_of(*address), base, URL_CONTENT, &clean) : 0;
 	if (r < 0 && r != -EINVAL)
-		return no_memory(why);
+		return article_no_memory(why);
 	return article_keep(arena, &clean, address, why);
 }
 
@@ -59,7 +59,7 @@ static int drop_furniture(struct arena *arena, struct article *a, const struct d
 	if (!drop || !drop->n)
 		return 0;
 	if (drop_lines(drop, str_of(a->body_html), &rest, &count) < 0)
-		return no_memory(why);
+		return article_no_memory(why);
 	return count ? clean_into(arena, a, buf_str(&rest), why) : 0;
 }
 
@@ -79,7 +79,7 @@ static int take_heading(struct arena *arena, struct article *a, const char *titl
 		n = inner.n - rest.n;
 	_cleanup_buf_ struct buf text = {0};
 	if (markup_text(str_head(inner, n), &text) < 0)
-		return no_memory(why);
+		return article_no_memory(why);
 	if (title && !str_is(buf_str(&text), title))
 		return 0;
 	int r = ret ? article_keep(arena, &text, ret, why) : 0;
@@ -94,7 +94,7 @@ static int settle_image(struct arena *arena, struct article *a, struct why *why)
 	if (!a->image[0]) {
 		char *src, *alt;
 		if (markup_first_image(arena, str_of(a->body_html), &src, &alt) < 0)
-			return no_memory(why);
+			return article_no_memory(why);
 		if (src) {
 			a->image = src;
 			a->image_alt = alt;
@@ -103,7 +103,7 @@ static int settle_image(struct arena *arena, struct article *a, struct why *why)
 	if (a->image[0]) {
 		_cleanup_buf_ struct buf rest = {0};
 		if (markup_without_image(str_of(a->body_html), a->image, &rest) < 0)
-			return no_memory(why);
+			return article_no_memory(why);
 		if (rest.len < strlen(a->body_html))
 			r = clean_into(arena, a, buf_str(&rest), why);
 	}
@@ -126,7 +126,7 @@ static int settle_body(struct arena *arena, struct article *a, const struct drop
 		return r;
 	_cleanup_buf_ struct buf text = {0};
 	if (html_to_text(str_of(a->body_html), TOTEXT_WIDTH, &text) < 0)
-		return no_memory(why);
+		return article_no_memory(why);
 	return article_keep(arena, &text, &a->body_text, why);
 }
 
@@ -158,7 +158,7 @@ static int settle_words(struct arena *arena, struct article *a, struct why *why)
 {
 	_cleanup_buf_ struct buf opening = {0}, line = {0};
 	if (opening_words(a, &opening) < 0)
-		return no_memory(why);
+		return article_no_memory(why);
 	int r = settle_line(arena, &a->summary, ARTICLE_SUMMARY, why);
 	if (r >= 0 && !a->summary[0]) {
 		text_excerpt(buf_str(&opening), ARTICLE_SUMMARY, &line);
@@ -184,7 +184,7 @@ static int settle_language(struct arena *arena, struct article *a, struct why *w
 	language_tag(str_of(a->lang), tag);
 	a->lang = arena_strdup(arena, tag);
 	if (!a->lang)
-		return no_memory(why);
+		return article_no_memory(why);
 
 	struct str given = str_trim(str_of(a->dir));
 	enum text_dir title = text_direction(str_of(a->title));
@@ -205,7 +205,7 @@ static int settle_topics(struct arena *arena, struct article *a, struct why *why
 	char **kept = arena_array(arena, ARTICLE_TOPICS + 1, sizeof(*kept));
 	size_t n = 0;
 	if (!kept)
-		return no_memory(why);
+		return article_no_memory(why);
 	for (size_t i = 0; i < a->n_topics && n < ARTICLE_TOPICS; i++) {
 		char *topic = a->topics[i];
 		int r = settle_line(arena, &topic, ARTICLE_NAME, why);
@@ -236,9 +236,9 @@ static int settle_guid(struct arena *arena, struct article *a, struct why *why)
 	const struct str title = str_of(a->title);
 	char hash[SHA256_HEX];
 	if (sha256_hex(&title, 1, hash) < 0)
-		return no_memory(why);
+		return article_no_memory(why);
 	a->guid = arena_printf(arena, "title:%s", hash);
-	return a->guid ? 0 : no_memory(why);
+	return a->guid ? 0 : article_no_memory(why);
 }
 
 int article_settle(struct arena *arena, struct article *a, const struct drop *drop, struct why *why)

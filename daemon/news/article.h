@@ -55,6 +55,8 @@ int article_settle(struct arena *arena, struct article *a, const struct drop *dr
 /* For the first step: moves what was gathered into the arena. -EFBIG, -ENOMEM. */
 int article_keep(struct arena *arena, const struct buf *from, char **ret, struct why *why);
 
+int article_no_memory(struct why *why); /* -ENOMEM */
+
 struct feed_article;
 
 /*

@@ -6,12 +6,10 @@ bool feed_is_picture(const char *url, const char *type)
 	if (type)
 		return strncasecmp(type, "image/", 6) == 0 &&
 		       strcasecmp(type, "image/svg+xml") != 0;
-	size_t n = url ? strcspn(url, "?#") : 0;
-	for (size_t i = 0; i < ELEMENTS(ends); i++) {
-		size_t end = strlen(ends[i]);
-		if (n > end && strncasecmp(url + n - end, ends[i], end) == 0)
+	struct str path = str_head(str_of(url), url ? strcspn(url, "?#") : 0);
+	for (size_t i = 0; i < ELEMENTS(ends); i++)
+		if (str_case_ends(path, ends[i]))
 			return true;
-	}
 	return false;
 }
 

@@ -295,12 +295,6 @@ static bool add_base64(struct buf *out, struct str s)
 	return n + rest > 0 && text_valid(buf_str(out));
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-	size_t n = strlen(text), m = strlen(end);
-	return n >= m && strcasecmp(text + n - m, end) == 0;
-}
-
 /* What Atom's type says; *ret_base64: it is a media type that can't stand in XML as it is. */
 static enum feed_kind declared_kind(const char *type, bool *ret_base64)
 {
@@ -308,7 +302,8 @@ static enum feed_kind declared_kind(const char *type, bool *ret_base64)
 	if (!type || !type[0] || strcasecmp(type, "text") == 0 ||
 	    strncasecmp(type, "text/plain", 10) == 0)
 		return FEED_TEXT;
-	if (strcasecmp(type, "xhtml") == 0 || ends_with(type, "+xml") || ends_with(type, "/xml"))
+	if (strcasecmp(type, "xhtml") == 0 || str_case_ends(str_of(type), "+xml") ||
+	    str_case_ends(str_of(type), "/xml"))
 		return FEED_XHTML;
 	if (strcasecmp(type, "html") != 0 && strncasecmp(type, "text/", 5) != 0 &&
 	    strchr(type, '/'))

@@ -12,18 +12,7 @@
 #include "news/page.h"
 #include "news/plain.h"
 
-static int no_memory(struct why *why)
-{
-	return why_set(why, -ENOMEM, "no memory left");
-}
-
 /* ---- kinds ---- */
-
-static bool ends_with(const char *name, const char *end)
-{
-	size_t n = name ? strlen(name) : 0, k = strlen(end);
-	return n >= k && !strcasecmp(name + n - k, end);
-}
 
 static bool contains(struct str text, const char *what)
 {
@@ -36,11 +25,13 @@ static bool contains(struct str text, const char *what)
 
 enum article_kind article_guess(struct str text, const char *name)
 {
-	if (ends_with(name, ".md") || ends_with(name, ".markdown"))
+	struct str file = str_of(name);
+	if (str_case_ends(file, ".md") || str_case_ends(file, ".markdown"))
 		return ARTICLE_MARKDOWN;
-	if (ends_with(name, ".html") || ends_with(name, ".htm") || ends_with(name, ".xhtml"))
+	if (str_case_ends(file, ".html") || str_case_ends(file, ".htm") ||
+	    str_case_ends(file, ".xhtml"))
 		return ARTICLE_HTML;
-	if (ends_with(name, ".txt"))
+	if (str_case_ends(file, ".txt"))
 		return ARTICLE_TEXT;
 	struct str head = str_trim(str_head(text, 4096));
 	if (str_starts(head, "---\n") || str_starts(head, "---\r\n") || str_starts(head, "# "))
@@ -121,14 +112,14 @@ static int read_markdown(struct arena *arena, struct str text, struct article *a
 			       "%zu bytes of Markdown, more than the %d that are taken", text.n,
 			       HTML_LARGEST);
 	if (frontmatter_read(arena, text, &front, &body) < 0)
-		return no_memory(why);
+		return article_no_memory(why);
 	int r = from_frontmatter(arena, &front, a, why);
 	if (r < 0)
 		return r;
 	_cleanup_free_ char *html =
 	    cmark_markdown_to_html(body.p, body.n, CMARK_OPT_UNSAFE | CMARK_OPT_VALIDATE_UTF8);
 	a->body_html = arena_strdup(arena, html);
-	return a->body_html ? 0 : no_memory(why);
+	return a->body_html ? 0 : article_no_memory(why);
 }
 
 /* ---- plain text ---- */
@@ -139,7 +130,7 @@ static int read_text(struct arena *arena, struct str text, struct article *a, st
 	struct str title = plain_take_title(&text);
 	a->title = arena_copy(arena, title);
 	if (!a->title)
-		return no_memory(why);
+		return article_no_memory(why);
 	plain_to_html(text, &html);
 	return article_keep(arena, &html, &a->body_html, why);
 }
@@ -151,7 +142,7 @@ static int guess_language(struct arena *arena, struct str text, struct article *
 	if (a->lang && a->lang[0])
 		return 0;
 	a->lang = arena_strdup(arena, language_guess(text));
-	return a->lang ? 0 : no_memory(why);
+	return a->lang ? 0 : article_no_memory(why);
 }
 
 int article_read(struct arena *arena, struct str bytes, const char *name, enum article_kind kind,
@@ -172,7 +163,7 @@ int article_read(struct arena *arena, struct str bytes, const char *name, enum a
 	}
 	if (charset_to_utf8(&utf8, bytes, CHARSET_TEXT, NULL, charset) < 0 ||
 	    text_repair(buf_str(&utf8), &text) < 0)
-		return no_memory(why);
+		return article_no_memory(why);
 	if (!str_trim(buf_str(&text)).n)
 		return why_set(why, -EINVAL, "it is empty");
 	int r = kind == ARTICLE_MARKDOWN ? read_markdown(arena, buf_str(&text), &a, why)

@@ -33,11 +33,6 @@ struct reading {
 	struct why *why;
 };
 
-static int no_memory(struct why *why)
-{
-	return why_set(why, -ENOMEM, "no memory left");
-}
-
 /* ---- the head ---- */
 
 static int read_meta(struct reading *r, const xmlNode *node)
@@ -81,7 +76,7 @@ static int read_meta(struct reading *r, const xmlNode *node)
 	if (!strcasecmp(name, "article:tag") && h->n_topics < ARTICLE_TOPICS) {
 		char *topic = arena_strdup(r->arena, content);
 		if (!topic)
-			return no_memory(r->why);
+			return article_no_memory(r->why);
 		h->topics[h->n_topics++] = topic;
 	}
 	return 0;
@@ -91,10 +86,10 @@ static int read_content(struct reading *r, xmlNode *node, char **ret)
 {
 	xmlChar *text = xmlNodeGetContent(node);
 	if (!text)
-		return no_memory(r->why);
+		return article_no_memory(r->why);
 	*ret = arena_strdup(r->arena, (const char *)text);
 	xmlFree(text);
-	return *ret ? 0 : no_memory(r->why);
+	return *ret ? 0 : article_no_memory(r->why);
 }
 
 static int read_node(struct reading *r, xmlNode *node)
@@ -123,7 +118,7 @@ static int read_node(struct reading *r, xmlNode *node)
 			return 0;
 		int err = read_content(r, node, &script);
 		if (err >= 0 && jsonld_read(r->arena, str_of(script), &h->ld) < 0)
-			return no_memory(r->why);
+			return article_no_memory(r->why);
 		return err;
 	}
 	return 0;
@@ -178,7 +173,7 @@ static int without_site(struct reading *r, char *title, const char *site, char *
 		    !str_is(str_from(rest, rest.n - n), separators[i]))
 			continue;
 		*ret = arena_copy(r->arena, str_trim(str_head(rest, rest.n - n)));
-		return *ret ? 0 : no_memory(r->why);
+		return *ret ? 0 : article_no_memory(r->why);
 	}
 	return 0;
 }
@@ -188,9 +183,9 @@ static int fill_address(struct reading *r, const char *from, const char *base, c
 {
 	_cleanup_free_ char *address = NULL;
 	if (url_content(from, base, &address) < 0)
-		return no_memory(r->why);
+		return article_no_memory(r->why);
 	*ret = arena_strdup(r->arena, address);
-	return address && !*ret ? no_memory(r->why) : 0;
+	return address && !*ret ? article_no_memory(r->why) : 0;
 }
 
 static int fill_addresses(struct reading *r, char *address, struct article *a)
@@ -215,7 +210,7 @@ static int fill_addresses(struct reading *r, char *address, struct article *a)
 static int copy(struct reading *r, const char *from, char **ret)
 {
 	*ret = arena_strdup(r->arena, from);
-	return from && !*ret ? no_memory(r->why) : 0;
+	return from && !*ret ? article_no_memory(r->why) : 0;
 }
 
 static int fill(struct reading *r, char *address, struct article *a)
@@ -247,7 +242,7 @@ static int fill(struct reading *r, char *address, struct article *a)
 	size_t n = tags ? h->n_topics : h->ld.n_topics;
 	a->topics = arena_array(r->arena, n + 1, sizeof(*a->topics));
 	if (err < 0 || !a->topics)
-		return err < 0 ? err : no_memory(r->why);
+		return err < 0 ? err : article_no_memory(r->why);
 	memcpy(a->topics, tags ? h->topics : h->ld.topics, n * sizeof(*a->topics));
 	a->n_topics = n;
 	return 0;
@@ -278,7 +273,7 @@ static int fill_body(struct reading *r, xmlDoc *doc, bool foreign, struct articl
 	_cleanup_(free_buffer)
 	xmlBuffer *dump = xmlBufferCreate();
 	if (!dump || htmlNodeDump(dump, doc, main) < 0)
-		return no_memory(r->why);
+		return article_no_memory(r->why);
 	buf_add(&html, xmlBufferContent(dump), (size_t)xmlBufferLength(dump));
 	return article_keep(r->arena, &html, &a->body_html, r->why);
 }
@@ -297,7 +292,7 @@ static int parse(struct str text, xmlDoc **ret, struct why *why)
 	if (r >= 0)
 		r = htmlraw_strip(text, &stripped, why);
 	if (r < 0)
-		return r == -ENOMEM ? no_memory(why) : r;
+		return r == -ENOMEM ? article_no_memory(why) : r;
 	xmlDoc *doc =
 	    htmlReadMemory(text.p, (int)text.n, NULL, "UTF-8",
 			   HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING |
@@ -317,7 +312,7 @@ int page_read(struct arena *arena, struct str bytes, const char *content_type, c
 	char charset[CHARSET_NAME];
 	if (charset_to_utf8(&utf8, bytes, CHARSET_HTML, content_type, charset) < 0 ||
 	    text_repair(buf_str(&utf8), &text) < 0)
-		return no_memory(why);
+		return article_no_memory(why);
 	_cleanup_(free_doc)
 	xmlDoc *doc = NULL;
 	int r = parse(buf_str(&text), &doc, why);

@@ -83,6 +83,9 @@ static void views_cut_and_compare(void **state)
 	assert_true(str_is(str_trim(STR(" \t a b\r\n")), "a b"));
 	assert_true(str_is(str_trim(STR("  ")), ""));
 	assert_true(str_case_is(STR("Starttls"), "STARTTLS"));
+	assert_true(str_case_ends(STR("Note.MD"), ".md"));
+	assert_false(str_case_ends(STR("md"), ".md"));
+	assert_false(str_case_ends(STR("note.md5"), ".md"));
 	assert_true(str_is(str_from(STR("abc"), 7), ""));
 	assert_true(str_eq(str_of(NULL), STR("")));
 }
