@@ -5,6 +5,15 @@ static bool is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+bool str_is_name(struct str a)
+{
+	for (size_t i = 0; i < a.n; i++)
+		if (!(a.p[i] >= 'a' && a.p[i] <= 'z') && !(a.p[i] >= '0' && a.p[i] <= '9') &&
+		    a.p[i] != '-')
+			return false;
+	return a.n && a.n <= STR_NAME && a.p[0] != '-';
+}
+
 struct str str_trim(struct str a)
 {
 	while (a.n && is_space(a.p[0]))

@@ -58,6 +58,13 @@ static inline struct str str_head(struct str a, size_t n) /* at most the first n
 	return (struct str){a.p, n < a.n ? n : a.n};
 }
 
+/*
+ * Whether it is a name as links and commands have them: a-z, 0-9 and "-", at most STR_NAME, and no
+ * "-" in front (name_word in the schema).
+ */
+enum { STR_NAME = 63 };
+bool str_is_name(struct str a);
+
 struct str str_trim(struct str a); /* without ASCII white space at both ends */
 
 /* Cuts at the first `mark`: true when there is one; what follows it goes to *ret_rest. */

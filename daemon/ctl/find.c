@@ -3,19 +3,15 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "queries.h"
 
 int check_name(const char *what, const char *name)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
-	size_t n = strlen(name);
-	if (n == 0 || n > 63 || name[0] == '-' || strspn(name, letters) != n)
-		return ctl_fail(CTL_USAGE,
-				"\"%s\" is no name for %s: use a-z, 0-9 and -, at most 63", name,
-				what);
-	return CTL_OK;
+	if (str_is_name(str_of(name)))
+		return CTL_OK;
+	return ctl_fail(CTL_USAGE, "\"%s\" is no name for %s: use a-z, 0-9 and -, at most %d", name,
+			what, STR_NAME);
 }
 
 int check_number(const char *noun, const char *text, int64_t *ret)

@@ -14,8 +14,7 @@ int find_feed(struct ctl *ctl, const char *name, int *ret);
 /* Whether there is such a list, where one may be named: NULL is all of them. */
 int find_list_if_named(struct ctl *ctl, const char *name);
 
-/* A name of a list, an edition or a feed: a-z, 0-9 and "-", at most 63, none of them leads a "-".
- */
+/* A name of a list, an edition, a feed or a theme, by str_is_name(). */
 int check_name(const char *what, const char *name);
 
 /* The number of an article or an issue (`noun`), which nobody has looked up yet. */

@@ -1,4 +1,5 @@
-/* What isn't a page: pictures and other static files, robots.txt, and how it is. */
+/* What isn't a page: static files, robots.txt, and /health, which asks whether PostgreSQL answers.
+ */
 #include <errno.h>
 #include <string.h>
 

@@ -12,7 +12,7 @@
 #include "web/rhythm.h"
 #include "web/visit.h"
 
-enum { NAME_MOST = 100, EMAIL_MOST = 400, WORD_MOST = 63, LIMITED_RETRY = 900 };
+enum { NAME_MOST = 100, EMAIL_MOST = 400, LIMITED_RETRY = 900 };
 
 /* What was sent, as far as it can be shown again. */
 struct joining {
@@ -21,18 +21,6 @@ struct joining {
 	const char *email_wrong, *edition_wrong; /* names of words, or NULL */
 	bool trapped;                            /* the field that no person sees was filled in */
 };
-
-/* The form of list and edition names (name_word in the schema). */
-static bool is_word(struct str s)
-{
-	if (s.n == 0 || s.n > WORD_MOST || s.p[0] == '-')
-		return false;
-	for (size_t i = 0; i < s.n; i++)
-		if (!(s.p[i] >= 'a' && s.p[i] <= 'z') && !(s.p[i] >= '0' && s.p[i] <= '9') &&
-		    s.p[i] != '-')
-			return false;
-	return true;
-}
 
 /* ---- the front page ----------------------------------------------------------------------- */
 
@@ -65,7 +53,7 @@ static void lists_end(struct visit *v)
 
 static enum visit_next list_begin(struct visit *v)
 {
-	if (is_word(v->name))
+	if (str_is_name(v->name))
 		return VISIT_ASKS;
 	visit_error(v, 404);
 	return VISIT_ANSWERED;
@@ -138,10 +126,10 @@ static int read_form(struct visit *v, struct joining *j)
 	j->trapped = str_trim(form_get(&v->form, "website")).n > 0;
 	j->email = clean(v, str_head(email, EMAIL_MOST));
 	j->name = clean(v, text_head(str_head(form_get(&v->form, "name"), EMAIL_MOST), NAME_MOST));
-	j->edition = clean(v, str_head(form_get(&v->form, "edition"), WORD_MOST + 1));
+	j->edition = clean(v, str_head(form_get(&v->form, "edition"), STR_NAME + 1));
 	if (!j->email || !j->name || !j->edition)
 		return -ENOMEM;
-	if (*j->edition && !is_word(str_of(j->edition)))
+	if (*j->edition && !str_is_name(str_of(j->edition)))
 		j->edition_wrong = "join.edition_wrong";
 	int r = address_parse(email, &j->address, NULL);
 	if (r == -ENOMEM)

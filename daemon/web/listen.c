@@ -95,13 +95,13 @@ int listen_open(const char *where, int *ret_fd, struct why *why)
 	_cleanup_close_ int fd =
 	    socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return why_set(why, -errno, "%s: %s", where, strerror(errno));
+		return why_set(why, -errno, "web.listen: %s: %s", where, strerror(errno));
 	if (address.any.sa_family == AF_UNIX)
 		remove_stale(&address, size);
 	else
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
 	if (bind(fd, &address.any, size) < 0 || listen(fd, BACKLOG) < 0)
-		return why_set(why, -errno, "%s: %s", where, strerror(errno));
+		return why_set(why, -errno, "web.listen: %s: %s", where, strerror(errno));
 	*ret_fd = fd;
 	fd = -1;
 	return 0;

@@ -90,6 +90,22 @@ static void views_cut_and_compare(void **state)
 	assert_true(str_eq(str_of(NULL), STR("")));
 }
 
+static void a_name_is_small_and_short(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"a", "0", "a-", "the-news-2"};
+	static const char *const others[] = {"", "-a", "A", "a b", "a_b", "a/b", "\xc3\xa9"};
+	char text[STR_NAME + 1];
+	for (size_t i = 0; i < ELEMENTS(names); i++)
+		assert_true(str_is_name(str_of(names[i])));
+	for (size_t i = 0; i < ELEMENTS(others); i++)
+		assert_false(str_is_name(str_of(others[i])));
+	memset(text, 'a', sizeof(text));
+	assert_true(str_is_name((struct str){text, STR_NAME}));
+	assert_false(str_is_name((struct str){text, STR_NAME + 1}));
+	assert_false(str_is_name((struct str){"a\0", 2}));
+}
+
 static void reasons_are_cut_visibly(void **state)
 {
 	(void)state;
@@ -122,6 +138,7 @@ int main(void)
 	    cmocka_unit_test(buf_steal_hands_the_bytes_over),
 	    cmocka_unit_test(arena_keeps_what_it_gave),
 	    cmocka_unit_test(views_cut_and_compare),
+	    cmocka_unit_test(a_name_is_small_and_short),
 	    cmocka_unit_test(reasons_are_cut_visibly),
 	    cmocka_unit_test(clock_text_is_utc),
 	};
