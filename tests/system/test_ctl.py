@@ -450,7 +450,17 @@ def test_real_articles_keep_their_script(hand):
     assert urdu and all(re.search("[\u0600-\u06ff]", a["title"]) for a in urdu)
 
 
-def test_the_manual_tells_of_every_verb(ctl):
+def test_the_manual_tells_of_every_verb_and_option(ctl):
     text = (ROOT / "daemon" / "digestctl.1").read_text()
-    for words in verbs(ctl):
+    for words in [*verbs(ctl), ["queue"], ["explain"]]:
         assert re.search(rf"^\.It Ic {' '.join(words)}\b", text, re.M), words
+        for option in re.findall(r"^ +(?:-., )?--([a-z-]+)", ctl.ok("help", *words), re.M):
+            assert re.search(rf"^\..* -{option}\b", text, re.M), (words, option)
+
+
+def test_the_manual_tells_of_no_option_that_is_not_there(ctl):
+    text = (ROOT / "daemon" / "digestctl.1").read_text()
+    helps = ctl.ok("--help") + "".join(ctl.ok("help", *words) for words in [*verbs(ctl), ["queue"], ["explain"]])
+    for line in re.findall(r"^\.(?:It|Fl|Nm|Op) .*", text, re.M):
+        for option in re.findall(r"(?<![\w-])-([a-z]{2}[a-z-]*)", line):
+            assert f"--{option}" in helps, line
