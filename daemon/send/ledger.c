@@ -311,7 +311,7 @@ int ledger_write(struct db_tx *tx, struct window *windows, bool careful, usec_t 
 	if (r < 0)
 		return r;
 	for (struct window *w = windows; w; w = w->next)
-		if (w->in_state[MEMBER_ENDED] + w->in_state[MEMBER_WRITTEN] == w->count)
+		if (window_has_ended(w))
 			add_settle(tx, w, now);
 	return 0;
 }

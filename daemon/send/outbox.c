@@ -33,6 +33,7 @@ static int on_turn_timer(sd_event_source *timer, uint64_t at, void *user)
 {
 	(void)at;
 	struct outbox *o = user;
+	outbox_ask(o);
 	outbox_turn(o);
 	outbox_wire_wake(o);
 	return arm(timer, o->settings->timing.look);
@@ -214,6 +215,7 @@ void outbox_end(struct outbox *o, int result)
 
 void outbox_wake(struct outbox *o)
 {
+	outbox_ask(o);
 	if (o->state == OUTBOX_WAITING && db_is_up(o->parts.db))
 		outbox_enter(o, OUTBOX_BEGINNING);
 	else
@@ -295,6 +297,7 @@ int outbox_open(const struct outbox_parts *parts, struct outbox **ret, struct wh
 	size_t most = (size_t)o->settings->window.size;
 	o->window_size = most < FIRST_WINDOW ? most : FIRST_WINDOW;
 	o->pace_at = clock_mono();
+	outbox_ask(o);
 	int r = rendering_new(&o->rendering);
 	if (r == 0)
 		rendering_set_templates(o->rendering, o->settings->templates_dir);

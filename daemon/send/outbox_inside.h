@@ -56,6 +56,10 @@ struct outbox {
 	struct window *taken; /* by the turn under way */
 	size_t window_size;   /* readers that the next one may hold */
 
+	bool ask[WINDOW_KINDS];   /* there may be windows of that kind to take */
+	usec_t due[WINDOW_KINDS]; /* clock_now(): there will be, since somebody was put off till
+				     then */
+
 	struct slot *free_slots;
 	size_t out[WINDOW_KINDS]; /* mails with relays, by kind of window */
 	uint64_t ended_count;     /* members that ended since the start, for the pace */
@@ -82,6 +86,9 @@ void outbox_read_keys(struct outbox *o, const struct pg_result *rows); /* of sql
 /* ---- outbox_turn.c ---- */
 void outbox_turn(struct outbox *o);                   /* begins one unless one is under way */
 void outbox_turn_soon(struct outbox *o, usec_t wait); /* within that time at most */
+void outbox_turn_if_more(struct outbox *o);           /* soon, if there may be more to send */
+void outbox_ask(struct outbox *o); /* the next turn asks for windows of every kind */
+void outbox_put_off(struct outbox *o, enum window_kind kind, usec_t due); /* a member of one */
 void outbox_windows_add(struct outbox *o, struct window *windows);
 int outbox_load_issue(struct outbox *o, struct db_tx *tx, int64_t issue);
 

@@ -160,15 +160,16 @@ static int on_taken(struct db_tx *tx, const struct pg_result *rows, void *user)
 	struct window *w;
 	int r = window_read(rows, o->session, ++o->answered_n, o->turn_began, &w);
 	if (r == -ENODATA) {
-		/* Rows without a reader: the cursor moved on, there may be more. */
-		o->turn_again = o->turn_again || db_rows(rows) > 0;
+		/* Rows without a reader: the cursor moved on, to more of the lane or to its end. */
+		if (db_rows(rows) > 0)
+			o->ask[WINDOW_FRESH] = o->ask[WINDOW_SWEEP] = o->turn_again = true;
 		return 0;
 	}
 	if (r < 0)
 		return r;
 	w->next = o->taken;
 	o->taken = w;
-	o->turn_again = true;
+	o->ask[w->kind] = o->turn_again = true;
 	return outbox_load_issue(o, tx, w->issue);
 }
 
@@ -185,7 +186,8 @@ static int on_letters(struct db_tx *tx, const struct pg_result *rows, void *user
 	return 0;
 }
 
-/* The providers with at least `most` open windows of that kind. */
+/* The providers with at least `most` open windows of that kind. One that this turn settles is open
+ * no more. */
 static size_t busy_providers(const struct outbox *o, bool retry, int most,
 			     struct str busy[static PROVIDERS])
 {
@@ -195,7 +197,8 @@ static size_t busy_providers(const struct outbox *o, bool retry, int most,
 		bool known = false;
 		for (const struct window *x = o->windows; x; x = x->next)
 			if (strcmp(x->provider, w->provider) == 0 &&
-			    (x->kind == WINDOW_RETRY) == retry && x->kind != WINDOW_LETTER)
+			    (x->kind == WINDOW_RETRY) == retry && x->kind != WINDOW_LETTER &&
+			    !window_has_ended(x))
 				open++;
 		for (size_t i = 0; i < n; i++)
 			known = known || str_is(busy[i], w->provider);
@@ -209,7 +212,7 @@ static size_t count_open(const struct outbox *o, bool letters)
 {
 	size_t n = 0;
 	for (const struct window *w = o->windows; w; w = w->next)
-		n += (w->kind == WINDOW_LETTER) == letters;
+		n += (w->kind == WINDOW_LETTER) == letters && !window_has_ended(w);
 	return n;
 }
 
@@ -231,22 +234,105 @@ static void add_take(struct outbox *o, struct db_tx *tx, enum window_kind kind, 
 		params_texts(&p, busy, n);
 	params_usec(&p, now);
 	db_tx_query(tx, sql[kind], &p, kind == WINDOW_LETTER ? on_letters : on_taken, o);
+	o->ask[kind] = false; /* unless the answer or what happens meanwhile says otherwise */
+}
+
+/* ---- what to ask for ------------------------------------------------------------------------- */
+
+/*
+ * A question costs a statement though nothing is there, so a turn asks only for kinds of windows
+ * that there may be: for all of them after a wake and at least once in each `look`; for one whose
+ * last answer had some, or which an ended window had kept out; for retries and letters when one
+ * that was put off here is due; for a sweep, which also ends an issue, when no window of an issue
+ * is left.
+ */
+void outbox_ask(struct outbox *o)
+{
+	for (int kind = 0; kind < WINDOW_KINDS; kind++) {
+		o->ask[kind] = true;
+		o->due[kind] = UINT64_MAX;
+	}
+}
+
+void outbox_put_off(struct outbox *o, enum window_kind kind, usec_t due)
+{
+	usec_t *first = &o->due[kind == WINDOW_LETTER ? WINDOW_LETTER : WINDOW_RETRY];
+	if (due < *first)
+		*first = due;
+}
+
+static bool is_issue_out(const struct outbox *o, int64_t issue)
+{
+	for (const struct window *w = o->windows; w; w = w->next)
+		if (w->issue == issue && !window_has_ended(w))
+			return true;
+	return false;
+}
+
+static void ask_after_ends(struct outbox *o)
+{
+	for (const struct window *w = o->windows; w; w = w->next) {
+		if (!window_has_ended(w))
+			continue;
+		o->ask[w->kind == WINDOW_SWEEP ? WINDOW_FRESH : w->kind] = true;
+		if (w->issue && !is_issue_out(o, w->issue))
+			o->ask[WINDOW_SWEEP] = true;
+	}
+}
+
+static void ask_for_due(struct outbox *o, usec_t now)
+{
+	for (int kind = 0; kind < WINDOW_KINDS; kind++)
+		if (o->due[kind] <= now) {
+			o->ask[kind] = true;
+			o->due[kind] = UINT64_MAX;
+		}
 }
 
 /* Nothing is taken that couldn't be sent, or whose record isn't safe. */
+static bool wants(const struct outbox *o, enum window_kind kind)
+{
+	if (!o->ask[kind] || o->state != OUTBOX_RUNNING || !o->may_take ||
+	    !relay_pool_usable(o->relays) || !rendering_has_key(o->rendering))
+		return false;
+	if (kind == WINDOW_LETTER)
+		return count_open(o, true) == 0;
+	return count_open(o, false) < (size_t)o->settings->window.total;
+}
+
 static void add_takes(struct outbox *o, struct db_tx *tx, usec_t now)
 {
-	if (o->state != OUTBOX_RUNNING || !o->may_take || !relay_pool_usable(o->relays) ||
-	    !rendering_has_key(o->rendering))
-		return;
-	if (count_open(o, true) == 0)
-		add_take(o, tx, WINDOW_LETTER, now);
-	if (count_open(o, false) >= (size_t)o->settings->window.total)
-		return;
-	add_take(o, tx, WINDOW_RETRY, now);
-	add_take(o, tx, WINDOW_FRESH, now);
-	add_take(o, tx, WINDOW_SWEEP, now);
+	static const enum window_kind order[] = {WINDOW_LETTER, WINDOW_RETRY, WINDOW_FRESH,
+						 WINDOW_SWEEP};
+	ask_after_ends(o);
+	ask_for_due(o, now);
+	for (size_t i = 0; i < ELEMENTS(order); i++)
+		if (wants(o, order[i]))
+			add_take(o, tx, order[i], now);
 }
+
+void outbox_turn_if_more(struct outbox *o)
+{
+	ask_for_due(o, clock_now());
+	for (int kind = 0; kind < WINDOW_KINDS; kind++)
+		if (wants(o, (enum window_kind)kind)) {
+			outbox_turn_soon(o, AGAIN * USEC_PER_MSEC);
+			return;
+		}
+}
+
+/* Who was put off for less than a look is asked for in time, though nothing else happens. */
+static void turn_when_due(struct outbox *o)
+{
+	usec_t due = o->due[WINDOW_RETRY], now = clock_now();
+	if (o->due[WINDOW_LETTER] < due)
+		due = o->due[WINDOW_LETTER];
+	usec_t wait = due > now ? due - now : 0;
+	if (wait < o->settings->timing.look)
+		outbox_turn_soon(o, wait > AGAIN * USEC_PER_MSEC ? wait : AGAIN * USEC_PER_MSEC);
+}
+
+/* ---- pace ------------------------------------------------------------------------------------ */
 
 /*
  * A window should hold about so much sending as `window.length` says at the present pace: enough to
@@ -320,11 +406,18 @@ void outbox_turn(struct outbox *o)
 	turn_end(o, &(struct db_end){.outcome = DB_FAILED, .err = -ENOMEM});
 }
 
-static void turn_failed(struct outbox *o, const struct db_end *end)
+/* What it recorded is to be recorded again, what it took wasn't taken. */
+static void undo_turn(struct outbox *o)
 {
 	ledger_end(o->windows, false);
 	windows_free(&o->taken);
+	outbox_ask(o);
 	o->turning = false;
+}
+
+static void turn_failed(struct outbox *o, const struct db_end *end)
+{
+	undo_turn(o);
 	if (end->closing || end->outcome != DB_FAILED)
 		return;
 	bool misfit = db_error_in_class(&end->error, "22") || db_error_in_class(&end->error, "23");
@@ -359,6 +452,7 @@ static void turn_done(struct outbox *o, bool unreplicated)
 		outbox_enter(o, OUTBOX_LEAVING);
 	else if (o->turn_again || ledger_backlog(o->windows) >= (size_t)o->settings->window.size)
 		outbox_turn_soon(o, AGAIN * USEC_PER_MSEC);
+	turn_when_due(o);
 }
 
 static void turn_end(void *user, const struct db_end *end)
@@ -399,9 +493,7 @@ static void ask_end(void *user, const struct db_end *end)
 		turn_done(o, false);
 	} else {
 		log_notice("the answer to a commit was lost; it hadn't been done");
-		ledger_end(o->windows, false);
-		windows_free(&o->taken);
-		o->turning = false;
+		undo_turn(o);
 		outbox_turn_soon(o, 0);
 	}
 }

@@ -157,7 +157,7 @@ static const struct smtp_mail *on_next(void *user, int32_t relay)
 			return NULL;
 		end_unrendered(o, w, m, r, &why);
 	}
-	outbox_turn_soon(o, 20 * USEC_PER_MSEC);
+	outbox_turn_if_more(o);
 	return NULL;
 }
 
@@ -206,7 +206,7 @@ static void back(struct outbox *o, struct slot *s)
 	struct window *w = s->window;
 	o->out[w->kind]--;
 	slot_release(o, s);
-	if (w->in_state[MEMBER_ENDED] + w->in_state[MEMBER_WRITTEN] == w->count)
+	if (window_has_ended(w))
 		outbox_turn_soon(o, 0);
 }
 
@@ -283,6 +283,14 @@ static usec_t expiry_of(const struct outbox *o, const struct window *w, const st
 	return issue ? issue->expires_at : UINT64_MAX;
 }
 
+static void end_member(struct outbox *o, struct window *w, struct member *m,
+		       const struct result *result)
+{
+	window_end(w, m, result);
+	if (result->ending == END_DEFERRED)
+		outbox_put_off(o, w->kind, result->due_at);
+}
+
 void outbox_answer(struct outbox *o, struct window *w, struct member *m, int32_t relay, usec_t at,
 		   const struct smtp_reply *reply)
 {
@@ -310,7 +318,7 @@ void outbox_answer(struct outbox *o, struct window *w, struct member *m, int32_t
 				    ? END_DEFERRED
 				    : END_EXPIRED;
 	}
-	window_end(w, m, &result);
+	end_member(o, w, m, &result);
 }
 
 void outbox_doubt(struct outbox *o, struct window *w, struct member *m, int32_t relay,
@@ -334,19 +342,17 @@ void outbox_doubt(struct outbox *o, struct window *w, struct member *m, int32_t 
 	    retry_next(&o->settings->retry.backoff, REPLY_TEMPORARY, (unsigned)m->tries + 1, now,
 		       expiry_of(o, w, m), NULL, &result.due_at))
 		result.ending = END_DEFERRED;
-	window_end(w, m, &result);
+	end_member(o, w, m, &result);
 }
 
 void outbox_return_waiting(struct outbox *o, struct window *w, const char *cause, usec_t wait)
 {
-	(void)o;
 	usec_t now = clock_now();
+	const struct result result = {
+	    .ending = END_DEFERRED, .at = now, .reason = cause, .due_at = now + wait};
 	struct member *m;
 	while ((m = window_next(w)))
-		window_end(
-		    w, m,
-		    &(struct result){
-			.ending = END_DEFERRED, .at = now, .reason = cause, .due_at = now + wait});
+		end_member(o, w, m, &result);
 }
 
 /* ---- relays ---------------------------------------------------------------------------------- */

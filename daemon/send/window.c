@@ -275,6 +275,11 @@ struct member *window_find(struct window *w, int64_t id)
 	return bsearch(&key, w->members, w->count, sizeof(*w->members), by_id);
 }
 
+bool window_has_ended(const struct window *w)
+{
+	return w->in_state[MEMBER_ENDED] + w->in_state[MEMBER_WRITTEN] == w->count;
+}
+
 bool window_is_settled(const struct window *w)
 {
 	return w->in_state[MEMBER_WRITTEN] == w->count;

@@ -127,7 +127,8 @@ void window_end(struct window *w, struct member *m, const struct result *result)
 
 struct member *window_find(struct window *w, int64_t id); /* NULL: not a member */
 
-bool window_is_settled(const struct window *w); /* all are written */
+bool window_has_ended(const struct window *w);  /* all are ENDED or WRITTEN */
+bool window_is_settled(const struct window *w); /* all are WRITTEN */
 
 const char *window_kind_name(enum window_kind kind);
 const char *ending_name(enum ending ending);

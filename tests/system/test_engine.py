@@ -5,6 +5,9 @@ import email
 import email.policy
 import signal
 import socket
+import time
+
+import psycopg2
 
 from engine import accepted, each_once
 from smtpd import Rule
@@ -156,6 +159,29 @@ def test_a_moved_reader_is_swept_up(make):
         gate.open()
         engine.wait_for(lambda: news.state(issue) == "done")
     each_once(smtpd, 300)
+
+
+def test_it_asks_for_retries_and_sweeps_only_when_there_may_be_some(make, cluster):
+    engine, news, smtpd = make(
+        readers=4000, extra='timing = { look = "20 s"; look_max = "25 s"; beat = "30 s"; };',
+        rules=[{"stage": "rcpt", "match": "^reader7@", "reply": "450 4.2.1 Busy", "times": 1}])
+    owner = psycopg2.connect(cluster.dsn(database=news.database))
+    with owner.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {news.database} SET track_functions = 'all'")
+    owner.commit()
+    owner.close()
+    began = time.monotonic()
+    with engine:
+        issue = news.open()
+        engine.wait_for(lambda: news.state(issue) == "done")
+        looks = (time.monotonic() - began) // 20
+    each_once(smtpd, 4000)
+    late = news.value("SELECT ended_at - (SELECT max(at) FROM delivery) FROM issue WHERE id = %s", issue)
+    assert late.total_seconds() < 10, "the end waited for a look"
+    calls = dict(news.rows("SELECT funcname, calls FROM pg_stat_user_functions"))
+    assert calls["window_take_fresh"] > 10
+    # At the start, at the issue's opening, at each look; when one is due, and when a window was the last.
+    assert calls["window_take_retry"] <= 6 + looks and calls["window_take_sweep"] <= 8 + looks, calls
 
 
 def test_the_database_goes_and_comes_back(make, cluster):
