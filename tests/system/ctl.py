@@ -25,7 +25,7 @@ class Ctl:
     def __call__(self, *arguments, stdin="", env=None, **options):
         text = not isinstance(stdin, bytes)
         return subprocess.run([self.program, *map(str, arguments)], input=stdin, text=text,
-                              capture_output=True, timeout=PATIENCE, check=False,
+                              capture_output=True, timeout=options.pop("timeout", PATIENCE), check=False,
                               env={**os.environ, "TZ": "UTC", "DIGESTD_CONFIG": self.config,
                                    **(env or {})}, **options)
 

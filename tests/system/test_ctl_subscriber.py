@@ -342,6 +342,9 @@ def test_two_imports_of_the_same_readers_at_once(ctl, sql):
     assert sql("SELECT count(*) FROM import_row") == [(0,)]
 
 
+LONG = 3 * PATIENCE  # with sanitizers, on a machine that has much else to do
+
+
 def test_a_hundred_thousand_readers(ctl, sql, tmp_path):
     def take(first, end):
         file = tmp_path / "many.csv"
@@ -349,14 +352,14 @@ def test_a_hundred_thousand_readers(ctl, sql, tmp_path):
             out.write("email,name,city\n")
             out.writelines(f"reader{i}@x{i % 7}.example,Reader {i},City {i % 100}\n" for i in range(first, end))
         began = time.monotonic()
-        assert counts(ctl.json("subscriber", "import", "news", str(file))) == (end - first, 0, 0, 0)
+        assert counts(ctl.json("subscriber", "import", "news", str(file), timeout=LONG)) == (end - first, 0, 0, 0)
         return time.monotonic() - began
     few, many = take(0, 10_000), take(10_000, 100_000)
     assert many < 40 * few  # nine times as many; not every one looks at all others
     assert sql("SELECT count(*) FROM subscription WHERE status = 'active'") == [(100_000,)]
     copy = tmp_path / "copy.csv"
-    assert ctl.json("subscriber", "export", "news", str(copy))["rows"] == 100_000
-    assert counts(ctl.json("subscriber", "import", "news", str(copy))) == (0, 0, 100_000, 0)
+    assert ctl.json("subscriber", "export", "news", str(copy), timeout=LONG)["rows"] == 100_000
+    assert counts(ctl.json("subscriber", "import", "news", str(copy), timeout=LONG)) == (0, 0, 100_000, 0)
 
 
 def test_a_bar_is_drawn_on_a_terminal_only(ctl, tmp_path):
