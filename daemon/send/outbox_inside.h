@@ -1,7 +1,7 @@
 /*
  * What the outbox's own files share and nobody else includes: outbox.c (its life), outbox_turn.c
- * (its turns with the database), outbox_wire.c (its way to the relays), outbox_past.c (what an
- * earlier life left).
+ * (its turns with the database), outbox_take.c (what they take), outbox_wire.c (its way to the
+ * relays), outbox_past.c (what an earlier life left).
  */
 #pragma once
 
@@ -13,6 +13,8 @@
 #include "send/rendering.h"
 #include "send/smtp.h"
 #include "send/window.h"
+
+enum { OUTBOX_AGAIN = 20 }; /* milliseconds between two turns at least */
 
 enum outbox_state {
 	OUTBOX_WAITING,   /* for the database, to begin a session */
@@ -57,8 +59,7 @@ struct outbox {
 	size_t window_size;   /* readers that the next one may hold */
 
 	bool ask[WINDOW_KINDS];   /* there may be windows of that kind to take */
-	usec_t due[WINDOW_KINDS]; /* clock_now(): there will be, since somebody was put off till
-				     then */
+	usec_t due[WINDOW_KINDS]; /* clock_now(): when there will be one, of who was put off */
 
 	struct slot *free_slots;
 	size_t out[WINDOW_KINDS]; /* mails with relays, by kind of window */
@@ -86,11 +87,16 @@ void outbox_read_keys(struct outbox *o, const struct pg_result *rows); /* of sql
 /* ---- outbox_turn.c ---- */
 void outbox_turn(struct outbox *o);                   /* begins one unless one is under way */
 void outbox_turn_soon(struct outbox *o, usec_t wait); /* within that time at most */
-void outbox_turn_if_more(struct outbox *o);           /* soon, if there may be more to send */
-void outbox_ask(struct outbox *o); /* the next turn asks for windows of every kind */
-void outbox_put_off(struct outbox *o, enum window_kind kind, usec_t due); /* a member of one */
 void outbox_windows_add(struct outbox *o, struct window *windows);
 int outbox_load_issue(struct outbox *o, struct db_tx *tx, int64_t issue);
+
+/* ---- outbox_take.c ---- */
+void outbox_ask(struct outbox *o); /* the next turn asks for windows of every kind */
+void outbox_put_off(struct outbox *o, enum window_kind kind, usec_t due); /* a member of one */
+void outbox_add_takes(struct outbox *o, struct db_tx *tx, usec_t now);
+void outbox_turn_if_more(struct outbox *o);  /* soon, if there may be more to send */
+void outbox_turn_when_due(struct outbox *o); /* in time for who is put off for less than a look */
+void outbox_measure_pace(struct outbox *o);
 
 /* ---- outbox_wire.c ---- */
 int outbox_wire_open(struct outbox *o, struct why *why);
