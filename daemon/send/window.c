@@ -82,6 +82,16 @@ static int by_id(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* All members wait, but for those that those two columns end; then they can be found by id. */
+static void admit(struct window *w, const struct pg_result *rows, int why_not, int recorded)
+{
+	w->count = w->in_state[MEMBER_WAITING] = (size_t)db_rows(rows);
+	for (int row = 0; row < db_rows(rows); row++)
+		end_unfit(w, &w->members[row], db_text(rows, row, why_not),
+			  db_text(rows, row, recorded));
+	qsort(w->members, w->count, sizeof(*w->members), by_id);
+}
+
 /* The columns of a take, in the order in which the statements name them. */
 enum {
 	R_ISSUE,
@@ -141,11 +151,7 @@ int window_read(const struct pg_result *rows, int32_t session, int32_t n, usec_t
 		window_free(w);
 		return r;
 	}
-	w->count = w->in_state[MEMBER_WAITING] = (size_t)count;
-	for (int row = 0; row < count; row++)
-		end_unfit(w, &w->members[row], db_text(rows, row, R_WHY_NOT),
-			  db_text(rows, row, R_RECORDED));
-	qsort(w->members, w->count, sizeof(*w->members), by_id);
+	admit(w, rows, R_WHY_NOT, R_RECORDED);
 	*ret = w;
 	return 0;
 }
@@ -211,11 +217,7 @@ int window_read_letters(const struct pg_result *rows, int32_t session, int32_t n
 		window_free(w);
 		return r;
 	}
-	w->count = w->in_state[MEMBER_WAITING] = (size_t)count;
-	for (int row = 0; row < count; row++)
-		end_unfit(w, &w->members[row], db_text(rows, row, L_WHY_NOT),
-			  db_text(rows, row, L_RECORDED));
-	qsort(w->members, w->count, sizeof(*w->members), by_id);
+	admit(w, rows, L_WHY_NOT, L_RECORDED);
 	*ret = w;
 	return 0;
 }
