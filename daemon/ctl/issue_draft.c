@@ -101,6 +101,24 @@ static int refuse_unfit(struct ctl *ctl, const struct issue_draft *draft, const 
 			(long long)db_int64(res, 0, 0), draft->target.name, db_text(res, 0, 1));
 }
 
+/* Says so, and what an operator who expected more may have overlooked. */
+static int nothing_new(struct ctl *ctl, const struct issue_draft *draft)
+{
+	_cleanup_params_ struct db_params p = {0};
+	_cleanup_result_ struct pg_result *res = NULL;
+	params_int64(&p, draft->target.edition);
+	int r = ctl_query(ctl, sql_ctl_issue_backlog, &p, &res);
+	if (r != CTL_OK)
+		return r;
+	long long backlog = (long long)db_int64(res, 0, 0);
+	if (backlog == 0)
+		return ctl_fail(CTL_FAILED, "there is nothing new for %s", draft->target.name);
+	return ctl_fail(CTL_FAILED,
+			"there is nothing new for %s; %lld that stood in a feed before its first "
+			"poll go out only by --articles (see: digestctl article ls)",
+			draft->target.name, backlog);
+}
+
 static int choose_articles(struct ctl *ctl, struct issue_draft *draft)
 {
 	_cleanup_params_ struct db_params p = {0};
@@ -124,9 +142,7 @@ static int choose_articles(struct ctl *ctl, struct issue_draft *draft)
 		return r;
 	if (db_int64s(res, 0, 0, &ctl->arena, &draft->articles, &draft->count) < 0)
 		return ctl_no_memory();
-	if (draft->count == 0)
-		return ctl_fail(CTL_FAILED, "there is nothing new for %s", draft->target.name);
-	return CTL_OK;
+	return draft->count ? CTL_OK : nothing_new(ctl, draft);
 }
 
 /* ---- the whole --------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ CREATE TABLE article (
 	seen_at      timestamptz NOT NULL,
 	updated_at   timestamptz,                    -- the last edit that was taken over
 	revision     int NOT NULL DEFAULT 1,         -- rises only by an editor's word: "corrected since"
-	backlog      boolean NOT NULL DEFAULT false, -- was there at the first poll: never mailed by itself
+	backlog      boolean NOT NULL DEFAULT false, -- was there at the first poll: mailed only by name
 	text_hash    bytea NOT NULL,                 -- SHA-256 of title and text: tells an edit, and a flood
 	suspect      boolean NOT NULL DEFAULT false, -- came in a flood, and an operator hasn't spoken yet
 	UNIQUE (feed, guid)
@@ -65,7 +65,8 @@ CREATE INDEX article_url ON article (feed, url) WHERE url <> '';
 -- new id. Of a feed's first reading all but the first p_backfill are backlog. An edited article is
 -- updated until it stands in an issue. When at least p_flood new ids (0: never) come with an address
 -- or a text that the feed had before, they are suspect, and feed.flood says so until an operator
--- has spoken. Rows are article's columns by name; published_at may be missing.
+-- has spoken. p_flood NULL: an operator adds them, and they are news whatever the feed has been through.
+-- Rows are article's columns by name; published_at may be missing.
 CREATE FUNCTION article_put(p_feed int, p_rows jsonb, p_flood int, p_now timestamptz,
 	OUT fresh int, OUT changed int, OUT suspect int)
 LANGUAGE plpgsql
@@ -107,7 +108,7 @@ BEGIN
 				image_alt, lang, dir, topics, published_at, seen_at, backlog, text_hash)
 			VALUES (p_feed, a.guid, a.url, a.title, a.author, a.summary, a.body_html, a.body_text, a.image,
 				a.image_alt, a.lang, a.dir, a.topics, coalesce(a.published_at, p_now), p_now,
-				v_feed.polled_at IS NULL AND v_feed.url IS NOT NULL AND v_place > v_feed.backfill,
+				p_flood IS NOT NULL AND v_feed.polled_at IS NULL AND v_place > v_feed.backfill,
 				a.text_hash)
 			RETURNING id INTO v_id;
 		v_new := v_new || v_id;

@@ -87,13 +87,15 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- The articles that an edition hasn't used, newest first. Never "newer than the last time".
-CREATE FUNCTION edition_articles(p_edition int, p_now timestamptz) RETURNS SETOF article
+CREATE FUNCTION edition_articles(p_edition int, p_now timestamptz, p_named bigint[] DEFAULT NULL)
+	RETURNS SETOF article
 LANGUAGE sql STABLE AS $$
 	SELECT a.*
 	FROM edition e
 	JOIN list_feed lf ON lf.list = e.list
 	JOIN article a ON a.feed = lf.feed
-	WHERE e.id = p_edition AND NOT a.backlog AND a.published_at <= p_now AND a.seen_at >= e.since
+	WHERE e.id = p_edition AND CASE WHEN p_named IS NULL THEN NOT a.backlog ELSE a.id = ANY (p_named) END
+		AND a.published_at <= p_now AND a.seen_at >= e.since
 		AND NOT EXISTS (SELECT 1 FROM issue_article ia
 			WHERE ia.edition = e.id AND ia.article = a.id AND ia.revision = a.revision)
 	ORDER BY a.published_at DESC, a.id DESC
@@ -206,8 +208,7 @@ BEGIN
 	END IF;
 
 	SELECT array_agg(a.id ORDER BY array_position(p_articles, a.id), a.published_at DESC, a.id DESC)
-		INTO v_articles FROM edition_articles(p_edition, p_now) a
-		WHERE p_articles IS NULL OR a.id = ANY (p_articles);
+		INTO v_articles FROM edition_articles(p_edition, p_now, p_articles) a;
 	IF v_articles IS NULL THEN
 		RETURN NULL;
 	END IF;

@@ -5,7 +5,7 @@ SELECT id, drop_lines, is_local FROM feed WHERE name = $1
 
 -- name: ctl_article_put
 -- Something added by hand is no flood.
-SELECT fresh, changed FROM article_put($1::int, $2::jsonb, 0, $3::timestamptz)
+SELECT fresh, changed FROM article_put($1::int, $2::jsonb, NULL, $3::timestamptz)
 
 -- name: ctl_article_retell
 -- What a feed's reading doesn't look at when the text is the same: an operator may say it anew.

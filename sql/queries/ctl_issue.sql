@@ -10,8 +10,13 @@ SELECT e.id AS edition, l.id AS list, l.name || '/' || e.name AS name, l.theme, 
 -- Those that its next issue would have; $2: of these only, in this order.
 SELECT coalesce(array_agg(a.id ORDER BY array_position($2::bigint[], a.id), a.published_at DESC, a.id DESC), '{}')
 		AS ids
-	FROM edition_articles($1::int, $3::timestamptz) a
-	WHERE $2::bigint[] IS NULL OR a.id = ANY ($2::bigint[])
+	FROM edition_articles($1::int, $3::timestamptz, $2::bigint[]) a
+
+-- name: ctl_issue_backlog
+-- How many are left out of it unless they are named.
+SELECT count(*) AS backlog
+	FROM edition e JOIN list_feed lf ON lf.list = e.list JOIN article a ON a.feed = lf.feed
+	WHERE e.id = $1::int AND a.backlog
 
 -- name: ctl_issue_article_unfit
 -- The first of these that the edition's next issue can't have, and why.
@@ -20,7 +25,6 @@ SELECT w.id, CASE
 		WHEN NOT EXISTS (SELECT 1 FROM list_feed lf WHERE lf.list = e.list AND lf.feed = a.feed)
 			THEN 'its source belongs to another list'
 		WHEN ia.issue IS NOT NULL THEN 'it went out with issue ' || ia.issue
-		WHEN a.backlog THEN 'it was there before the feed''s first poll'
 		WHEN a.published_at > $3::timestamptz THEN 'it is dated in the future'
 		ELSE 'it is older than the edition''s articles begin'
 		END AS why
@@ -28,7 +32,8 @@ SELECT w.id, CASE
 	CROSS JOIN unnest($2::bigint[]) WITH ORDINALITY w (id, position)
 	LEFT JOIN article a ON a.id = w.id
 	LEFT JOIN issue_article ia ON ia.edition = e.id AND ia.article = a.id AND ia.revision = a.revision
-	WHERE e.id = $1::int AND NOT EXISTS (SELECT 1 FROM edition_articles($1::int, $3::timestamptz) n WHERE n.id = w.id)
+	WHERE e.id = $1::int AND NOT EXISTS (
+		SELECT 1 FROM edition_articles($1::int, $3::timestamptz, $2::bigint[]) n WHERE n.id = w.id)
 	ORDER BY w.position LIMIT 1
 
 -- name: ctl_issue_content

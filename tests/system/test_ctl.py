@@ -415,6 +415,13 @@ def test_articles_by_hand_are_read_updated_and_shown(hand):
     hand.fails(3, "article", "show", row["id"])
 
 
+def test_an_article_added_by_hand_is_news_though_its_feed_was_never_polled(hand):
+    hand.ok("feed", "set", "hand", "--url", "https://x.example/feed")
+    hand.ok("article", "add", "-", "--feed", "hand", stdin="Title\n\nText of it.\n")
+    article, = hand.json("article", "ls")
+    assert article["backlog"] is False
+
+
 def test_an_article_that_an_issue_holds_stays_as_it_is(hand, sql):
     hand.ok("edition", "add", "news", "post", "manual")
     row, = hand.json("article", "add", "-", "--feed", "hand", stdin="Title\n\nText of it.\n", )

@@ -69,9 +69,12 @@ def test_articles_are_chosen_and_ordered_by_the_operator(news):
 
 
 def test_an_article_that_cannot_go_out_is_named_with_the_reason(news):
-    old = news.article("Old", backlog=True)
-    news.ctl("issue", "open", "news/post", "--yes", "--articles", f"1,{old}", status=1)
-    assert f"article {old}" in news.errors and "first poll" in news.errors
+    elsewhere = news.one("INSERT INTO feed (name) VALUES ('elsewhere') RETURNING id")
+    news.feed, desk = elsewhere, news.feed
+    foreign = news.article("Foreign")
+    news.feed = desk
+    news.ctl("issue", "open", "news/post", "--yes", "--articles", f"1,{foreign}", status=1)
+    assert f"article {foreign}" in news.errors and "another list" in news.errors
     news.ctl("issue", "open", "news/post", "--yes", "--articles", "999", status=1)
     assert "there is none of that number" in news.errors
     issue = news.open("--articles", "1")
@@ -82,7 +85,16 @@ def test_an_article_that_cannot_go_out_is_named_with_the_reason(news):
 def test_nothing_new_opens_nothing(news):
     news.open()
     news.ctl("issue", "open", "news/post", "--yes", status=1)
-    assert "nothing new" in news.errors
+    assert "nothing new" in news.errors and "first poll" not in news.errors
+
+
+def test_what_was_there_before_the_first_poll_goes_out_by_its_name_alone(news):
+    news.open()
+    old = news.article("Old", backlog=True)
+    news.ctl("issue", "open", "news/post", "--yes", status=1)
+    assert "1 that stood in a feed before its first poll" in news.errors
+    opened = news.json("issue", "open", "news/post", "--yes", "--articles", str(old))
+    assert [a["title"] for a in opened["articles"]] == ["Old"]
 
 
 def test_open_warns_of_what_an_operator_would_regret(room):
