@@ -63,6 +63,7 @@ class FeedServer:
     def __enter__(self):
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
+        self.http.socket.listen(64)  # 5 by default: beyond, a connection is tried again after a second
         self.http.web = self
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
         return self

@@ -12,7 +12,7 @@ from engine import accepted
 from feedserver import FeedServer
 
 # A feed's time is short and its size small: the limits are tried, not their default values.
-SMALL = 'feeds = { timeout = "4 s"; max_size = "4 MiB"; };' 'timing = { plan = "100 ms"; };'
+SMALL = 'feeds = { timeout = "6 s"; max_size = "4 MiB"; };' 'timing = { plan = "100 ms"; };'
 
 
 # ---- feeds ------------------------------------------------------------------------------------------
@@ -97,30 +97,38 @@ ODD = {
 
 
 def test_hostile_feeds_end_in_clear_errors_while_an_issue_goes_out(make):
+    """Twenty mails more may be answered beside each feed, and are waited for."""
     web = FeedServer({f"/{name}": page for name, page in (HOSTILE | ODD).items()})
     web.drip_began = web.drip_ended = None
-    # Some go out beside the feeds that cost work, the others beside the one that costs time.
-    rules = [{"stage": "dot", "delay": 0.05, "times": 100},
-             {"stage": "dot", "delay": 0.05, "until": lambda: web.drip_began}]
-    engine, news, smtpd = make(readers=400, rules=rules, extra=SMALL)
+    allowed, pauses = 0, {}
+    engine, news, smtpd = make(readers=400, extra=SMALL, rules=[
+        {"stage": "dot", "until": lambda: len(smtpd.accepted) <= allowed}])
+
+    def poll(name, is_local=True):
+        news.run("INSERT INTO feed (name, url, is_local, every) VALUES (%s, %s, %s, '1 hour')",
+                 name, web.url("/" + name), is_local)
+        news.run("SELECT pg_notify('digestd', 'feed 0')")
+
+    def polled(name):
+        # The lease is ten minutes; a failure waits an hour.
+        return news.value("SELECT next_at > now() + '30 minutes' FROM feed WHERE name = %s", name)
+
     with web, engine:
         engine.wait_for(lambda: "begins" in engine.log())
-
-        def poll(*names):
-            for name in names:
-                news.run("INSERT INTO feed (name, url, is_local, every) VALUES (%s, %s, true, '1 hour')",
-                         name, web.url("/" + name))
-            news.run("SELECT pg_notify('digestd', 'feed 0')")
-            # The lease is ten minutes; a failure waits an hour.
-            engine.wait_for(lambda: news.value(
-                "SELECT bool_and(next_at > now() + '30 minutes') FROM feed WHERE url IS NOT NULL"))
-        news.run("INSERT INTO feed (name, url, is_local, every) VALUES ('private', %s, false, '1 hour')",
-                 web.url("/utf8"))
         issue = news.open()
-        poll(*(set(HOSTILE | ODD) - {"drip"}))
+        for name in sorted(set(HOSTILE | ODD) - {"drip"}):
+            poll(name)
+            began, allowed = time.monotonic(), allowed + 20
+            engine.wait_for(lambda: len(smtpd.accepted) > allowed)
+            pauses[name] = time.monotonic() - began
+            engine.wait_for(lambda: polled(name))
+        poll("private", is_local=False)
+        engine.wait_for(lambda: polled("private"))
         poll("drip")
+        engine.wait_for(lambda: web.drip_began)
+        allowed = 400
+        engine.wait_for(lambda: web.drip_ended and polled("drip"))
         engine.wait_for(lambda: news.state(issue) == "done")
-        engine.wait_for(lambda: web.drip_ended)
         errors = dict(news.rows("SELECT name, last_error FROM feed WHERE failures > 0"))
     log = engine.log()
     for name, error in errors.items():
@@ -131,14 +139,11 @@ def test_hostile_feeds_end_in_clear_errors_while_an_issue_goes_out(make):
         assert log.count(f"feed {name}: ") == 1, name
     assert "4 MiB" in errors["huge"] or "big" in errors["huge"] or "large" in errors["huge"]
     assert set(accepted(smtpd).values()) == {1} and len(accepted(smtpd)) == 400
-    times = sorted(message["at"] for message in smtpd.accepted)
-    pause = max(b - a for a, b in zip(times, times[1:]))
-    print(f"the longest pause between two mails: {pause:.2f} s")
-    assert pause < 15
-    # The slowest feed was read until its four seconds were over (not the default of sixty), and
-    # meanwhile mail went out.
-    assert 3 < web.drip_ended - web.drip_began < 30
-    assert sum(0 < at - web.drip_began < 3 for at in times) > 20
+    slowest = max(pauses, key=pauses.get)
+    print(f"twenty mails took {pauses[slowest]:.2f} s beside {slowest}, and less beside the others")
+    # Mail went out while the slowest feed was read, until its own time was over (the default is 60 s).
+    assert any(web.drip_began < message["at"] < web.drip_ended for message in smtpd.accepted)
+    assert "timed out" in errors["drip"] and web.drip_ended - web.drip_began < 30
 
 
 # ---- templates --------------------------------------------------------------------------------------
