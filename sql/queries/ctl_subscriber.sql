@@ -16,14 +16,15 @@ COPY import_row (import, n, line, email, email_norm, domain, name, attrs, lang, 
 	FROM STDIN
 
 -- name: ctl_import_duplicates
--- The first line of an address counts.
-WITH twice AS (
-	SELECT email_norm, min(n) AS first FROM import_row WHERE import = $1::bigint
-	GROUP BY email_norm HAVING count(*) > 1
-)
-DELETE FROM import_row r USING twice t
-	WHERE r.import = $1::bigint AND r.email_norm = t.email_norm AND r.n > t.first
-	RETURNING r.line, r.email
+-- The first line of an address counts. The rows were staged a moment ago and nothing is known of them,
+-- so that a join of the table with itself may be planned as a loop in a loop; numbers found in one
+-- reading and looked up by the key are the same work whatever the planner believes.
+DELETE FROM import_row
+	WHERE import = $1::bigint AND n = ANY (ARRAY(
+		SELECT n FROM (
+			SELECT n, min(n) OVER (PARTITION BY email_norm) AS first FROM import_row WHERE import = $1::bigint) r
+		WHERE n > first))
+	RETURNING line, email
 
 -- name: ctl_import_merge
 SELECT verdict, line, email, rows

@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 
 from ctl import Ctl
+from lint_sql import ROOT, read_statements
 from waiting import PATIENCE, lock_waiters, wait_until
 
 
@@ -340,6 +341,28 @@ def test_two_imports_of_the_same_readers_at_once(ctl, sql):
     assert sql("SELECT count(*), count(DISTINCT subscriber) FROM subscription") == [(5000, 5000)]
     assert sql("SELECT count(*) FROM subscription_event") == [(5000,)]
     assert sql("SELECT count(*) FROM import_row") == [(0,)]
+
+
+def test_the_search_for_doubles_reads_each_row_once_whatever_the_planner_believes(connect):
+    statement, = (s for s in read_statements(os.path.join(ROOT, "sql", "queries", "ctl_subscriber.sql"))
+                  if s.name == "ctl_import_duplicates")
+    owner = connect(autocommit=False)
+    with owner.cursor() as cursor:
+        # What an import before left of itself: the table was empty when it was last looked at.
+        cursor.execute("ANALYZE import_row")
+        cursor.execute("""INSERT INTO import_row (import, n, line, email, email_norm, domain, name, attrs, lang, status)
+            SELECT 1, n, n, 'x', 'r' || n / 2, 'x', '', '{}', '', 'active' FROM generate_series(1, 5000) n""")
+        cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
+        cursor.execute("EXPLAIN (ANALYZE, TIMING off, FORMAT json) " + statement.text.replace("$1", "1"))
+        plan = cursor.fetchone()[0][0]["Plan"]
+        cursor.execute("SELECT count(*), max(n) FROM import_row")
+        assert cursor.fetchone() == (2501, 5000)
+
+    def read(node):
+        own = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+               + node.get("Rows Removed by Join Filter", 0)) * node["Actual Loops"]
+        return max([own, *map(read, node.get("Plans", []))])
+    assert read(plan) <= 5000
 
 
 LONG = 3 * PATIENCE  # with sanitizers, on a machine that has much else to do
