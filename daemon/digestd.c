@@ -66,6 +66,8 @@ static void on_notify(void *user, const char *channel, const char *payload)
 		outbox_issue_ended(e->outbox, id);
 		return;
 	}
+	if (!payload || strcmp(payload, "session") == 0)
+		outbox_sessions_changed(e->outbox);
 	if (!payload || strncmp(payload, "feed", 4) == 0)
 		poller_wake(e->poller);
 	if (!payload || strncmp(payload, "edition", 7) == 0 || strncmp(payload, "article", 7) == 0)

@@ -26,19 +26,17 @@ static int run_ls(struct ctl *ctl)
 					  "no engine ever ran here");
 }
 
-static int retire(struct ctl *ctl, int id)
+/* Closes what it holds, too; *ret_doubts: how many readers have no answer. */
+static int retire(struct ctl *ctl, int id, int *ret_doubts)
 {
-	_cleanup_params_ struct db_params session = {0}, engine = {0};
-	params_int64(&session, id);
-	params_usec(&session, ctl->now);
-	params_int64(&engine, id);
-	params_usec(&engine, ctl->now);
-	int r = ctl_begin(ctl);
+	_cleanup_params_ struct db_params p = {0};
+	_cleanup_result_ struct pg_result *res = NULL;
+	params_int64(&p, id);
+	params_usec(&p, ctl->now);
+	int r = ctl_query(ctl, sql_ctl_engine_retire, &p, &res);
 	if (r == CTL_OK)
-		r = ctl_query(ctl, sql_ctl_engine_end_session, &session, NULL);
-	if (r == CTL_OK)
-		r = ctl_query(ctl, sql_ctl_engine_retire, &engine, NULL);
-	return r != CTL_OK ? r : ctl_commit(ctl);
+		*ret_doubts = db_int(res, 0, 0);
+	return r;
 }
 
 static int run_retire(struct ctl *ctl)
@@ -59,11 +57,16 @@ static int run_retire(struct ctl *ctl)
 				"engine %d on %s is alive: stop it first, or say --force", id,
 				host);
 	r = ctl_ask(ctl, "Engine %d on %s will not be waited for any more. Retire it?", id, host);
+	int doubts = 0;
 	if (r == CTL_OK)
-		r = retire(ctl, id);
-	return r != CTL_OK ? r
-			   : output_done(ctl, json_pack("{s:i, s:b}", "id", id, "retired", 1),
-					 "engine %d on %s is retired", id, host);
+		r = retire(ctl, id, &doubts);
+	return r != CTL_OK
+		   ? r
+		   : output_done(
+			 ctl,
+			 json_pack("{s:i, s:b, s:i}", "id", id, "retired", 1, "in_doubt", doubts),
+			 "engine %d on %s is retired, %d readers of its windows are in doubt", id,
+			 host, doubts);
 }
 
 static const struct ctl_option retire_options[] = {

@@ -98,6 +98,11 @@ int identity_take(const char *state_dir, struct identity *ret, struct why *why)
 	r = learn_machine(&id, why);
 	if (r < 0)
 		return r;
+	struct stat st;
+	if (fstat(lock, &st) < 0)
+		return why_set(why, -errno, "%s/engine.id: %s", state_dir, strerror(errno));
+	snprintf(id.place, sizeof(id.place), "%llx:%llx", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
 	*ret = id;
 	ret->dir = dir;
 	ret->lock = lock;

@@ -17,6 +17,7 @@ struct identity {
 	char boot[UUID_TEXT]; /* random(4): another one means that the page cache is gone */
 	char machine[33];     /* machine-id(5) */
 	char host[256];
+	char place[48]; /* which file the identity is: another one's is a copy of it */
 };
 
 /*

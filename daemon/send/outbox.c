@@ -29,6 +29,13 @@ static int add_timer(struct outbox *o, sd_event_source **ret, sd_event_time_hand
 	return r < 0 ? r : sd_event_source_set_enabled(*ret, enabled);
 }
 
+/* A session that couldn't begin is tried again, and a rival looked at often enough. */
+static usec_t again_after(const struct outbox *o)
+{
+	usec_t often = o->settings->timing.dead / 10;
+	return often < USEC_PER_SEC ? often : USEC_PER_SEC;
+}
+
 static int on_turn_timer(sd_event_source *timer, uint64_t at, void *user)
 {
 	(void)at;
@@ -41,12 +48,12 @@ static int on_turn_timer(sd_event_source *timer, uint64_t at, void *user)
 
 static int on_soon_timer(sd_event_source *timer, uint64_t at, void *user)
 {
-	(void)timer;
 	(void)at;
 	struct outbox *o = user;
 	if (o->state == OUTBOX_WAITING) {
-		if (db_is_up(o->parts.db)) /* else its coming up wakes us */
-			outbox_enter(o, OUTBOX_BEGINNING);
+		if (!db_is_up(o->parts.db))
+			return arm(timer, again_after(o));
+		outbox_enter(o, OUTBOX_BEGINNING);
 		return 0;
 	}
 	if (o->turning)
@@ -101,27 +108,6 @@ static int on_keys(struct db_tx *tx, const struct pg_result *rows, void *user)
 	return 0;
 }
 
-static int on_beat(struct db_tx *tx, const struct pg_result *rows, void *user)
-{
-	(void)tx;
-	struct outbox *o = user;
-	if (db_rows(rows) == 0)
-		return -EOWNERDEAD;
-	o->beat_sent = o->beat_trying;
-	return 0;
-}
-
-static void beat_end(void *user, const struct db_end *end)
-{
-	struct outbox *o = user;
-	o->beat_trying = 0;
-	if (end->err == -EOWNERDEAD && !end->closing) {
-		log_error(
-		    "this session was taken for dead by another engine: nothing more is sent");
-		outbox_end(o, -EOWNERDEAD);
-	}
-}
-
 static void tidy_journal(struct outbox *o)
 {
 	int r = journal_tidy(o->journal, o->settings->timing.journal_keep);
@@ -134,13 +120,7 @@ static int on_beat_timer(sd_event_source *timer, uint64_t at, void *user)
 	(void)at;
 	struct outbox *o = user;
 	bool lives = o->state >= OUTBOX_RUNNING && o->state <= OUTBOX_DRAINING;
-	if (lives && !o->beat_trying && db_is_up(o->parts.db)) {
-		_cleanup_params_ struct db_params p = {0};
-		params_int64(&p, o->session);
-		o->beat_trying = clock_boot();
-		if (db_query(o->parts.db, sql_session_beat, &p, on_beat, beat_end, o) < 0)
-			o->beat_trying = 0;
-	}
+	outbox_beat(o);
 	if (lives && clock_mono() - o->keys_read > KEYS_EVERY * USEC_PER_SEC &&
 	    db_is_up(o->parts.db)) {
 		o->keys_read = clock_mono();
@@ -148,7 +128,7 @@ static int on_beat_timer(sd_event_source *timer, uint64_t at, void *user)
 		if (o->journal)
 			tidy_journal(o);
 	}
-	return arm(timer, o->settings->timing.beat);
+	return arm(timer, outbox_beat_wait(o));
 }
 
 /* ---- its life -------------------------------------------------------------------------------- */
@@ -186,16 +166,22 @@ void outbox_enter(struct outbox *o, enum outbox_state state)
 	enum outbox_state before = o->state;
 	o->state = state;
 	switch (state) {
-	case OUTBOX_WAITING: arm(o->soon_timer, USEC_PER_SEC); break;
+	case OUTBOX_WAITING: arm(o->soon_timer, again_after(o)); break;
 	case OUTBOX_BEGINNING: outbox_past_begin(o); break;
 	case OUTBOX_RUNNING:
 		log_info("session %d of engine %d begins", o->session, o->engine);
 		outbox_wire_name(o);
+		outbox_join(o);
+		arm(o->beat_timer, outbox_beat_wait(o));
 		if (o->parts.ready)
 			o->parts.ready(o->parts.user);
 		break;
+	case OUTBOX_FENCED:
+		arm(o->drain_timer, o->settings->timing.drain);
+		outbox_turn_soon(o, 0);
+		break;
 	case OUTBOX_DRAINING:
-		if (before == OUTBOX_RUNNING)
+		if (before >= OUTBOX_RUNNING)
 			start_draining(o);
 		else
 			outbox_end(o, 0);
@@ -216,10 +202,16 @@ void outbox_end(struct outbox *o, int result)
 void outbox_wake(struct outbox *o)
 {
 	outbox_ask(o);
-	if (o->state == OUTBOX_WAITING && db_is_up(o->parts.db))
+	if (o->state == OUTBOX_WAITING && !o->rival.id && db_is_up(o->parts.db))
 		outbox_enter(o, OUTBOX_BEGINNING);
-	else
+	else if (o->state >= OUTBOX_RUNNING)
 		outbox_turn_soon(o, 0);
+}
+
+void outbox_sessions_changed(struct outbox *o)
+{
+	if (o->state == OUTBOX_RUNNING)
+		outbox_beat(o);
 }
 
 void outbox_drain(struct outbox *o)
@@ -241,6 +233,12 @@ static int on_drain_timer(sd_event_source *timer, uint64_t at, void *user)
 	(void)timer;
 	(void)at;
 	struct outbox *o = user;
+	if (o->state < OUTBOX_FENCED)
+		return 0;
+	if (o->state == OUTBOX_FENCED) {
+		outbox_fence_cut(o);
+		return 0;
+	}
 	log_warning("not everything came to its end in time");
 	outbox_end(o, -ETIME);
 	return 0;
@@ -294,6 +292,9 @@ int outbox_open(const struct outbox_parts *parts, struct outbox **ret, struct wh
 	o->settings = parts->settings;
 	o->event = sd_event_ref(curl_loop_event(parts->curl));
 	o->may_take = true;
+	o->alive = 1;
+	snprintf(o->idle_limit, sizeof(o->idle_limit), "%llu",
+		 (unsigned long long)(o->settings->timing.stop_after / USEC_PER_MSEC));
 	size_t most = (size_t)o->settings->window.size;
 	o->window_size = most < FIRST_WINDOW ? most : FIRST_WINDOW;
 	o->pace_at = clock_mono();
@@ -327,6 +328,7 @@ void outbox_free(struct outbox *o)
 	sd_event_source_disable_unref(o->drain_timer);
 	sd_event_source_disable_unref(o->flush);
 	journal_close(o->journal);
+	outbox_others_free(o);
 	rendering_free(o->rendering);
 	sd_event_unref(o->event);
 	free(o);

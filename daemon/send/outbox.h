@@ -9,6 +9,13 @@
  * whether it happened. It hands over nothing that it can't record: without a beat or a look that
  * is recent enough no mail starts, and none gets its final dot.
  *
+ * It watches the other engines' sessions, and is watched. One that learns that it was taken for
+ * dead hands nothing more over, waits for the answers of what is on the wire, records them, and
+ * begins a new session in the same process. What an engine promises after it stood still (SIGSTOP,
+ * a machine suspended) is that no final dot leaves whose session's last beat was sent longer than
+ * `stop_after` ago, on CLOCK_BOOTTIME: that is asked before each dot, and again before each further
+ * write of one.
+ *
  * It ends in order with outbox_drain(): mails on the wire are finished, the rest goes back to the
  * queue at once, nothing is left in doubt.
  */
@@ -33,8 +40,8 @@ struct outbox_parts { /* all of them outlive it */
 	/* It has a session and has settled the past; may be NULL. */
 	void (*ready)(void *user);
 
-	/* It has ended: 0 after a drain, negative when it can't go on (the session was taken for
-	 * dead, this state directory may not be used ...; the log tells). */
+	/* It has ended: 0 after a drain, negative when it can't go on (this state directory may not
+	 * be used, the engine was retired ...; the log tells). */
 	void (*ended)(void *user, int result);
 	void *user;
 };
@@ -42,7 +49,8 @@ struct outbox_parts { /* all of them outlive it */
 int outbox_open(const struct outbox_parts *parts, struct outbox **ret, struct why *why);
 void outbox_free(struct outbox *o);
 
-void outbox_wake(struct outbox *o);                       /* there may be something to take */
+void outbox_wake(struct outbox *o);             /* there may be something to take */
+void outbox_sessions_changed(struct outbox *o); /* one began or ended, here or elsewhere */
 void outbox_issue_ended(struct outbox *o, int64_t issue); /* its content may be forgotten */
 void outbox_drain(struct outbox *o); /* end in order; `ended` follows within timing.drain */
 

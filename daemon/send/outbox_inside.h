@@ -1,7 +1,9 @@
 /*
  * What the outbox's own files share and nobody else includes: outbox.c (its life), outbox_turn.c
  * (its turns with the database), outbox_take.c (what they take), outbox_wire.c (its way to the
- * relays), outbox_past.c (what an earlier life left).
+ * relays), outbox_past.c (what an earlier life left), outbox_late.c (what others recorded of it
+ * meanwhile), outbox_others.c (its beats, and those of the others), outbox_fenced.c (what it does
+ * when it was taken for dead).
  */
 #pragma once
 
@@ -20,9 +22,24 @@ enum outbox_state {
 	OUTBOX_WAITING,   /* for the database, to begin a session */
 	OUTBOX_BEGINNING, /* the session is being made, the past read */
 	OUTBOX_RUNNING,
+	OUTBOX_FENCED,   /* taken for dead: what is out comes back, and is recorded; then anew */
 	OUTBOX_DRAINING, /* nothing new starts; what is out comes back, and is recorded */
 	OUTBOX_LEAVING,  /* everything is recorded; the session ends */
 	OUTBOX_ENDED,
+};
+
+/* Something that rises in the database as long as its owner lives, and since when it stands. */
+struct watch {
+	int32_t id;
+	int64_t value;
+	usec_t since; /* clock_boot() when it was first seen so, or again after a gap */
+	usec_t seen;  /* clock_boot() of the last answer that told of it */
+	bool moved;   /* it rose before our eyes */
+};
+
+struct watches {
+	struct watch *items;
+	size_t n;
 };
 
 /* A mail that is with a relay, or on its way to one. */
@@ -48,9 +65,19 @@ struct outbox {
 	struct relay_pool *relays;
 
 	int32_t session, engine;
-	usec_t beat_sent;   /* clock_boot() when the last beat that succeeded was sent */
-	usec_t beat_trying; /* the same of the one under way; 0: none is */
-	bool may_take;      /* false after an unreplicated commit */
+	usec_t beat_sent;    /* clock_boot() when the last beat that succeeded was sent */
+	usec_t beat_trying;  /* the same of the one under way; 0: none is */
+	bool may_take;       /* false after an unreplicated commit */
+	bool dead;           /* this session was taken for dead: nothing is handed over */
+	char idle_limit[24]; /* so long a transaction may stand still, in milliseconds, as text */
+
+	struct watch rival;      /* another session of this engine, while we wait for its end */
+	struct watches sessions; /* the other living sessions, by their beats */
+	struct watches gone;     /* engines without a living session, by their last one */
+	usec_t asked;            /* clock_boot() when the database was asked for those */
+	usec_t began;            /* clock_boot() when this session did */
+	unsigned alive;          /* sessions, this one among them */
+	bool joining;            /* the others may not know of it yet: it sends nothing */
 
 	int32_t last_n;     /* the last window's number */
 	int32_t answered_n; /* of the take that was answered last, within a turn */
@@ -119,3 +146,22 @@ void outbox_return_waiting(struct outbox *o, struct window *w, const char *cause
 
 /* ---- outbox_past.c ---- */
 void outbox_past_begin(struct outbox *o); /* begins the session, settles the past, then RUNNING */
+struct smtp_reply outbox_reply_of(const struct journal_reply *record);
+
+/* ---- outbox_late.c ---- */
+/* Tells what the journal knows of windows that others closed; then calls done, whatever came. */
+void outbox_late_tell(struct outbox *o, void (*done)(struct outbox *o));
+
+/* ---- outbox_others.c ---- */
+/* Notes that it has that value now; a gap longer than `gap` begins its time anew. */
+void outbox_watch(struct watch *w, int32_t id, int64_t value, usec_t now, usec_t gap);
+
+void outbox_beat(struct outbox *o);              /* beats, and looks at the others */
+usec_t outbox_beat_wait(const struct outbox *o); /* until the next */
+void outbox_join(struct outbox *o);              /* a session has begun: no part of a relay yet */
+void outbox_others_free(struct outbox *o);
+
+/* ---- outbox_fenced.c ---- */
+void outbox_fence(struct outbox *o);       /* enters FENCED */
+void outbox_fence_cut(struct outbox *o);   /* it has waited long enough for replies */
+void outbox_fence_check(struct outbox *o); /* begins anew when all is recorded */

@@ -3,9 +3,12 @@
  *
  * Windows that are open in the database stay this engine's. What the journal has of each member
  * decides: a reply is recorded; an intent without one is in doubt; without either the member was
- * certainly not sent, and goes on. When the journal can't be trusted (it is missing, torn, or from
- * before this boot, so that its last pages may be lost), everything without a reply is in doubt,
- * and an operator decides.
+ * certainly not sent, and goes on. When the journal can't be trusted (it is missing, torn, a copy,
+ * or from before this boot, so that its last pages may be lost), everything without a reply is in
+ * doubt, and an operator decides.
+ *
+ * The engine may seem to live already: its last life was killed and a machine went down with it, or
+ * this state directory is a copy. The beat of that session tells, as long as it is watched.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +23,9 @@ struct past {
 	struct outbox *o;
 	struct window *windows;
 	size_t replies, doubts;
+	bool moved; /* a window was taken from another place: our journal may be an old copy */
+	bool retired;
+	char rival[256]; /* the host that this engine seems to live on */
 };
 
 static void past_free(struct past *p)
@@ -62,6 +68,7 @@ static int on_open_windows(struct db_tx *tx, const struct pg_result *rows, void 
 {
 	struct past *p = user;
 	for (int row = 0; row < db_rows(rows); row++) {
+		p->moved = p->moved || !db_bool(rows, row, 3);
 		struct asked *asked = calloc(1, sizeof(*asked));
 		if (!asked)
 			return -ENOMEM;
@@ -80,12 +87,22 @@ static int on_open_windows(struct db_tx *tx, const struct pg_result *rows, void 
 static int on_session(struct db_tx *tx, const struct pg_result *rows, void *user)
 {
 	struct past *p = user;
+	struct outbox *o = p->o;
 	if (db_rows(rows) != 1)
 		return -EBADMSG;
-	p->o->engine = db_int(rows, 0, 0);
-	p->o->session = db_int(rows, 0, 1);
+	o->engine = db_int(rows, 0, 0);
+	p->retired = !db_is_null(rows, 0, 2);
+	if (!db_is_null(rows, 0, 3)) {
+		outbox_watch(&o->rival, db_int(rows, 0, 3), db_int64(rows, 0, 4), clock_boot(),
+			     o->settings->timing.dead / 4);
+		snprintf(p->rival, sizeof(p->rival), "%s", db_text(rows, 0, 5));
+	}
+	if (p->retired || p->rival[0])
+		return 0;
+	o->session = db_int(rows, 0, 1);
 	_cleanup_params_ struct db_params params = {0};
-	params_int64(&params, p->o->engine);
+	params_int64(&params, o->engine);
+	params_text(&params, o->parts.identity->place);
 	db_tx_query(tx, sql_windows_open, &params, on_open_windows, p);
 	return 0;
 }
@@ -138,6 +155,15 @@ static void copy_text(char *to, size_t room, struct str s)
 	to[n] = '\0';
 }
 
+struct smtp_reply outbox_reply_of(const struct journal_reply *record)
+{
+	struct smtp_reply reply = {.stage = (enum smtp_stage)record->stage, .code = record->code};
+	copy_text(reply.enhanced, sizeof(reply.enhanced), record->enhanced);
+	copy_text(reply.queue_id, sizeof(reply.queue_id), record->queue_id);
+	copy_text(reply.text, sizeof(reply.text), record->text);
+	return reply;
+}
+
 static int on_reply(void *user, const struct journal_reply *record)
 {
 	struct past *p = user;
@@ -145,10 +171,7 @@ static int on_reply(void *user, const struct journal_reply *record)
 	struct member *m = find(p, &record->key, &w);
 	if (!m || m->state >= MEMBER_ENDED)
 		return 0;
-	struct smtp_reply reply = {.stage = (enum smtp_stage)record->stage, .code = record->code};
-	copy_text(reply.enhanced, sizeof(reply.enhanced), record->enhanced);
-	copy_text(reply.queue_id, sizeof(reply.queue_id), record->queue_id);
-	copy_text(reply.text, sizeof(reply.text), record->text);
+	struct smtp_reply reply = outbox_reply_of(record);
 	outbox_answer(p->o, w, m, record->relay, record->at, &reply);
 	p->replies++;
 	return 0;
@@ -183,14 +206,59 @@ static int settle(struct past *p, struct why *why)
 		return 0;
 	const char *lost = !state.found       ? "the journal is missing"
 			   : !state.same_boot ? "the machine was started anew"
+			   : p->moved         ? "the journal may be a copy"
 			   : state.torn       ? "the journal is torn"
 					      : NULL;
 	size_t windows = 0;
-	for (struct window *w = p->windows; w; w = w->next, windows++)
+	for (struct window *w = p->windows; w; w = w->next, windows++) {
 		doubt_members(p, w, lost != NULL, lost ? lost : "the process ended");
+		window_end_unfit(w);
+	}
 	log_notice("%zu windows were open: %zu readers settled from the journal, %zu in doubt%s%s",
 		   windows, p->replies, p->doubts, lost ? ": " : "", lost ? lost : "");
 	return 0;
+}
+
+/* In the new journal, too, the issues of these windows can be found by their uid. */
+static void name_issues(const struct past *p)
+{
+	for (const struct window *w = p->windows; w; w = w->next) {
+		const struct rendering_issue *issue =
+		    rendering_find_issue(p->o->rendering, w->issue);
+		if (issue)
+			journal_issue(p->o->journal, issue->id, issue->uid);
+	}
+}
+
+static void begin_running(struct outbox *o)
+{
+	if (o->state == OUTBOX_BEGINNING)
+		outbox_enter(o, OUTBOX_RUNNING);
+}
+
+static void end_retired(struct outbox *o)
+{
+	log_error("engine %d was retired by an operator: what it knew of its windows is told; "
+		  "start with an empty state directory",
+		  o->engine);
+	outbox_end(o, -EPERM);
+}
+
+/* Its beat tells whether it lives: then this is a copy, and there is nothing to wait for. */
+static void wait_for_rival(struct outbox *o, const char *host)
+{
+	if (o->rival.moved) {
+		log_error("engine %d is alive on %s: this state directory is a copy of its; start "
+			  "with an empty one",
+			  o->engine, host);
+		outbox_end(o, -EPERM);
+		return;
+	}
+	if (o->rival.since == o->rival.seen)
+		log_notice("engine %d may be alive on %s: waiting %.0f s for a beat of it",
+			   o->engine, host,
+			   (double)o->settings->timing.dead / (double)USEC_PER_SEC);
+	outbox_enter(o, OUTBOX_WAITING);
 }
 
 static void begin_end(void *user, const struct db_end *end)
@@ -203,18 +271,25 @@ static void begin_end(void *user, const struct db_end *end)
 			return;
 		log_error("a session can't begin: %s%s%s", end->error.message,
 			  end->error.hint[0] ? " " : "", end->error.hint);
-		/* Refused for a reason that waiting doesn't mend: retired, or a copy. */
-		if (db_error_in_class(&end->error, "55"))
-			outbox_end(o, -EPERM);
-		else
-			outbox_enter(o, OUTBOX_WAITING);
+		outbox_enter(o, OUTBOX_WAITING);
 		return;
 	}
+	if (p->retired || p->rival[0]) {
+		if (p->retired)
+			outbox_late_tell(o, end_retired);
+		else
+			wait_for_rival(o, p->rival);
+		past_free(p);
+		return;
+	}
+	o->rival = (struct watch){0};
 	struct why why = {""};
 	const struct identity *id = o->parts.identity;
 	int r = settle(p, &why);
-	if (r == 0 && !o->journal)
+	if (r == 0)
 		r = journal_open(id->dir, id->engine, id->boot, o->session, &o->journal, &why);
+	if (r == 0)
+		name_issues(p);
 	if (r < 0) {
 		log_error("%s", why.text[0] ? why.text : strerror(-r));
 		past_free(p);
@@ -223,7 +298,7 @@ static void begin_end(void *user, const struct db_end *end)
 	}
 	outbox_windows_add(o, steal(p->windows));
 	past_free(p);
-	outbox_enter(o, OUTBOX_RUNNING);
+	outbox_late_tell(o, begin_running);
 }
 
 void outbox_past_begin(struct outbox *o)
@@ -234,6 +309,8 @@ void outbox_past_begin(struct outbox *o)
 		return;
 	}
 	p->o = o;
+	/* Of an earlier session in this process; it is read now, and the next is begun later. */
+	journal_close(steal(o->journal));
 	const struct identity *id = o->parts.identity;
 	char session[UUID_TEXT]; /* a new one each time: an earlier try may have been committed */
 	int r = uuid_make(session);
@@ -252,6 +329,11 @@ void outbox_past_begin(struct outbox *o)
 	params_text(&params, DIGESTD_VERSION);
 	params_usec(&params, clock_now());
 	o->beat_sent = clock_boot();
+	bool still = o->rival.id && !o->rival.moved &&
+		     o->beat_sent - o->rival.since >= o->settings->timing.dead;
+	params_text(&params, id->place);
+	params_int64(&params, still ? o->rival.id : 0);
+	params_int64(&params, still ? o->rival.value : 0);
 	db_tx_query(tx, sql_session_start, &params, on_session, p);
 	db_tx_query(tx, sql_link_keys, NULL, on_keys, p);
 	if (db_tx_submit(tx, begin_end, p) < 0) {

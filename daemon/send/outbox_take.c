@@ -10,6 +10,7 @@
 
 enum {
 	SMALLEST_WINDOW = 50,
+	LEAST_WINDOWS = 2,
 	PROVIDERS = 64, /* that can be named as busy; issues go on with fewer */
 };
 
@@ -29,6 +30,7 @@ static int on_taken(struct db_tx *tx, const struct pg_result *rows, void *user)
 	}
 	if (r < 0)
 		return r;
+	window_end_unfit(w);
 	w->next = o->taken;
 	o->taken = w;
 	o->ask[w->kind] = o->turn_again = true;
@@ -43,6 +45,7 @@ static int on_letters(struct db_tx *tx, const struct pg_result *rows, void *user
 	int r = window_read_letters(rows, o->session, ++o->answered_n, o->turn_began, &w);
 	if (r < 0)
 		return r == -ENODATA ? 0 : r;
+	window_end_unfit(w);
 	w->next = o->taken;
 	o->taken = w;
 	return 0;
@@ -159,7 +162,9 @@ static bool wants(const struct outbox *o, enum window_kind kind)
 		return false;
 	if (kind == WINDOW_LETTER)
 		return count_open(o, true) == 0;
-	return count_open(o, false) < (size_t)o->settings->window.total;
+	/* Engines share what there is to take; one that joins finds some. */
+	size_t most = (size_t)o->settings->window.total / o->alive;
+	return count_open(o, false) < (most > LEAST_WINDOWS ? most : LEAST_WINDOWS);
 }
 
 void outbox_add_takes(struct outbox *o, struct db_tx *tx, usec_t now)

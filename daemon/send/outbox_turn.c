@@ -151,7 +151,7 @@ int outbox_load_issue(struct outbox *o, struct db_tx *tx, int64_t issue)
 static void return_late(struct outbox *o)
 {
 	usec_t now = clock_mono();
-	for (struct window *w = o->windows; w; w = w->next)
+	for (struct window *w = o->windows; w && !o->dead; w = w->next)
 		if (w->in_state[MEMBER_WAITING] && now - w->taken > o->settings->timing.unstarted)
 			outbox_return_waiting(o, w, "unstarted", o->settings->retry.backoff.first);
 }
@@ -159,6 +159,8 @@ static void return_late(struct outbox *o)
 static struct db_tx *build_turn(struct outbox *o, usec_t now)
 {
 	struct db_tx *tx = db_tx_new(o->parts.db, "turn");
+	/* Should this process stand still now, its locks don't hold the others up for long. */
+	db_tx_set(tx, "idle_in_transaction_session_timeout", o->idle_limit);
 	_cleanup_params_ struct db_params p = {0};
 	params_int64(&p, o->session);
 	params_int64(&p, o->turn);
@@ -240,6 +242,7 @@ static void turn_done(struct outbox *o, bool unreplicated)
 	else if (o->turn_again || ledger_backlog(o->windows) >= (size_t)o->settings->window.size)
 		outbox_turn_soon(o, OUTBOX_AGAIN * USEC_PER_MSEC);
 	outbox_turn_when_due(o);
+	outbox_fence_check(o);
 }
 
 static void turn_end(void *user, const struct db_end *end)

@@ -82,7 +82,7 @@ static struct window *choose_window(struct outbox *o, usec_t now)
 
 static bool is_trusted(const struct outbox *o)
 {
-	return clock_boot() - o->beat_sent < o->settings->timing.stop_after;
+	return !o->dead && clock_boot() - o->beat_sent < o->settings->timing.stop_after;
 }
 
 /* A mail that can't be made: for this reader, or for anyone of this issue. */
@@ -200,13 +200,20 @@ static int on_intent(void *user, const struct smtp_mail *mail)
 	return 0;
 }
 
+/* The process may have stood still between the intent and this write. */
+static int on_still(void *user, const struct smtp_mail *mail)
+{
+	(void)mail;
+	return is_trusted(user) ? 0 : -ECANCELED;
+}
+
 /* The mail is back from its relay, whatever came of it. */
 static void back(struct outbox *o, struct slot *s)
 {
 	struct window *w = s->window;
 	o->out[w->kind]--;
 	slot_release(o, s);
-	if (window_has_ended(w))
+	if (window_has_ended(w) || o->state == OUTBOX_FENCED)
 		outbox_turn_soon(o, 0);
 }
 
@@ -325,6 +332,8 @@ void outbox_doubt(struct outbox *o, struct window *w, struct member *m, int32_t 
 		  const char *cause, bool hold)
 {
 	const struct rendering_issue *issue = rendering_find_issue(o->rendering, w->issue);
+	/* Nobody decides on a letter, so an operator can't be waited for. */
+	hold = hold && w->kind != WINDOW_LETTER;
 	bool resend = !hold && m->doubts == 0 && (!issue || issue->resend_doubt);
 	usec_t now = clock_now();
 	char reason[64];
@@ -394,6 +403,7 @@ int outbox_wire_open(struct outbox *o, struct why *why)
 	static const struct relay_events events = {
 	    .next = on_next,
 	    .intent = on_intent,
+	    .still = on_still,
 	    .returned = on_returned,
 	    .outcome = on_outcome,
 	    .voided = on_voided,

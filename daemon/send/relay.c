@@ -22,8 +22,10 @@ unsigned relay_count(const struct relay *r, bool (*what)(const struct smtp *))
 
 static unsigned share_of_connections(const struct relay *r)
 {
-	unsigned share = r->connections / r->pool->engines;
-	return share ? share : 1;
+	const struct relay_pool *pool = r->pool;
+	if (pool->place >= pool->engines)
+		return 0;
+	return r->connections / pool->engines + (pool->place < r->connections % pool->engines);
 }
 
 static unsigned connection_limit(const struct relay *r, usec_t now)
@@ -46,8 +48,8 @@ bool relay_is_spare(const struct relay *r, usec_t now)
 
 static bool can_begin(const struct relay *r, usec_t now)
 {
-	return r->id && breaker_would(&r->breaker, now) && !relay_is_spare(r, now) &&
-	       pace_due(&r->pace, now) <= now &&
+	return r->id && share_of_connections(r) && breaker_would(&r->breaker, now) &&
+	       !relay_is_spare(r, now) && pace_due(&r->pace, now) <= now &&
 	       (relay_session_idle(r) || relay_count(r, NULL) < connection_limit(r, now));
 }
 
@@ -409,8 +411,9 @@ bool relay_pool_usable(const struct relay_pool *pool)
 {
 	usec_t now = clock_mono();
 	for (size_t i = 0; i < pool->n && !pool->draining; i++)
-		if (pool->relays[i]->id && (pool->relays[i]->breaker.state != BREAKER_OPEN ||
-					    breaker_would(&pool->relays[i]->breaker, now)))
+		if (pool->relays[i]->id && share_of_connections(pool->relays[i]) &&
+		    (pool->relays[i]->breaker.state != BREAKER_OPEN ||
+		     breaker_would(&pool->relays[i]->breaker, now)))
 			return true;
 	return false;
 }
@@ -423,12 +426,44 @@ size_t relay_pool_connections(const struct relay_pool *pool)
 	return n;
 }
 
-void relay_pool_share(struct relay_pool *pool, unsigned engines)
+/* Those that rest go first, then those that are on their way, then those at work. */
+static struct relay_session *one_too_many(struct relay *r)
+{
+	struct relay_session *best = NULL;
+	unsigned staying = 0;
+	for (struct relay_session *s = r->sessions; s; s = s->next) {
+		if (s->leaving)
+			continue;
+		staying++;
+		if (!best || smtp_idle(s->smtp) ||
+		    (smtp_connecting(s->smtp) && !smtp_idle(best->smtp)))
+			best = s;
+	}
+	return staying > share_of_connections(r) ? best : NULL;
+}
+
+void relay_pool_share(struct relay_pool *pool, unsigned engines, unsigned place)
 {
 	pool->engines = engines ? engines : 1;
-	for (size_t i = 0; i < pool->n; i++)
-		set_pace(pool->relays[i]);
+	pool->place = place;
+	for (size_t i = 0; i < pool->n; i++) {
+		struct relay *r = pool->relays[i];
+		struct relay_session *s;
+		set_pace(r);
+		while ((s = one_too_many(r))) {
+			s->leaving = true;
+			smtp_close(s->smtp); /* may end it */
+		}
+	}
 	relay_schedule(pool);
+}
+
+void relay_pool_cut(struct relay_pool *pool)
+{
+	for (size_t i = 0; i < pool->n; i++)
+		cut(pool->relays[i]);
+	for (struct relay *r = pool->retired; r; r = r->next)
+		cut(r);
 }
 
 void relay_pool_drain(struct relay_pool *pool)

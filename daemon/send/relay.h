@@ -37,6 +37,7 @@ struct relay_events {
 	 * relay_pool_wake(). */
 	const struct smtp_mail *(*next)(void *user, int32_t relay);
 	int (*intent)(void *user, const struct smtp_mail *mail);
+	int (*still)(void *user, const struct smtp_mail *mail); /* may be NULL */
 	void (*returned)(void *user, const struct smtp_mail *mail, enum smtp_end why);
 	void (*outcome)(void *user, const struct smtp_mail *mail, const struct smtp_reply *reply);
 	void (*voided)(void *user, const struct smtp_mail *mail, enum smtp_end why);
@@ -67,17 +68,23 @@ void relay_pool_set_id(struct relay_pool *pool, size_t index, int32_t id);
  * allow while `next` has something to give (at most `wanted` mails' worth). */
 void relay_pool_wake(struct relay_pool *pool, size_t wanted);
 
-/* Could any relay take mail now or soon (its breaker is closed or due for a probe)? */
+/* Could any relay take mail now or soon (we have a part of it, and its breaker is closed or due for
+ * a probe)? */
 bool relay_pool_usable(const struct relay_pool *pool);
 
 /* Connections that the pool may have in all: the slots that shares are reckoned from. */
 size_t relay_pool_connections(const struct relay_pool *pool);
 
 /*
- * So many engines live (1 at first): each takes its part of a relay's rate and connections, of
- * these one at least.
+ * So many engines live (1 at first), and this one is the place-th of them, from 0, by age: each
+ * takes its part of a relay's rate and connections, the eldest what remains of these. One whose
+ * place is beyond them has no part yet. Sessions that are too many now quit after the mails that
+ * they have. A relay with fewer connections than there are engines has nothing for the youngest.
  */
-void relay_pool_share(struct relay_pool *pool, unsigned engines);
+void relay_pool_share(struct relay_pool *pool, unsigned engines, unsigned place);
+
+/* Cuts all connections; mails that were with them are told of. Works on when it is woken. */
+void relay_pool_cut(struct relay_pool *pool);
 
 /* Nothing new: sessions QUIT after the mails that they have. */
 void relay_pool_drain(struct relay_pool *pool);

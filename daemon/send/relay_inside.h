@@ -12,9 +12,10 @@ struct relay_session {
 	struct relay *relay;
 	struct smtp *smtp;
 	struct relay_session *next, **prev_next;
-	bool ready; /* was logged in once */
-	bool probe; /* tries a relay whose breaker is half open */
-	bool good;  /* settled a mail since it began or probed */
+	bool ready;   /* was logged in once */
+	bool probe;   /* tries a relay whose breaker is half open */
+	bool good;    /* settled a mail since it began or probed */
+	bool leaving; /* was told to quit: it is one too many */
 };
 
 struct relay {
@@ -44,7 +45,7 @@ struct relay_pool {
 	size_t n;
 	struct relay *retired; /* until their sessions end */
 	size_t wanted;         /* mails that wait with the owner */
-	unsigned engines;
+	unsigned engines, place;
 	bool draining;
 	sd_event_source *work, *timer;
 };

@@ -78,7 +78,8 @@ static void on_ready(struct smtp *smtp)
 static bool may_begin(const struct relay_session *s, usec_t now)
 {
 	const struct relay *r = s->relay;
-	if (r->pool->draining || r->retired || !r->id || !r->pool->wanted || relay_is_spare(r, now))
+	if (r->pool->draining || r->retired || s->leaving || !r->id || !r->pool->wanted ||
+	    relay_is_spare(r, now))
 		return false;
 	switch (r->breaker.state) {
 	case BREAKER_CLOSED: return true;
@@ -114,6 +115,12 @@ static int on_intent(struct smtp *smtp, const struct smtp_mail *mail)
 {
 	const struct relay_pool *pool = session_of(smtp)->relay->pool;
 	return pool->events->intent(pool->user, mail);
+}
+
+static int on_still(struct smtp *smtp, const struct smtp_mail *mail)
+{
+	const struct relay_pool *pool = session_of(smtp)->relay->pool;
+	return pool->events->still ? pool->events->still(pool->user, mail) : 0;
 }
 
 /* A mail that came back unstarted waits with the owner again. */
@@ -228,6 +235,7 @@ int relay_session_open(struct relay *r)
 	    .ready = on_ready,
 	    .next = on_next,
 	    .intent = on_intent,
+	    .still = on_still,
 	    .returned = on_returned,
 	    .outcome = on_outcome,
 	    .voided = on_voided,
@@ -256,7 +264,7 @@ int relay_session_open(struct relay *r)
 struct relay_session *relay_session_idle(const struct relay *r)
 {
 	for (struct relay_session *s = r->sessions; s; s = s->next)
-		if (smtp_idle(s->smtp))
+		if (smtp_idle(s->smtp) && !s->leaving)
 			return s;
 	return NULL;
 }

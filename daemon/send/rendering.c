@@ -213,6 +213,12 @@ void rendering_drop_issue(struct rendering *r, int64_t issue)
 		}
 }
 
+void rendering_drop_issues(struct rendering *r)
+{
+	while (r->issues)
+		rendering_drop_issue(r, r->issues->about.id);
+}
+
 /* ---- compiling ------------------------------------------------------------------------------- */
 
 static const char *list_text(json_t *list, const char *key)

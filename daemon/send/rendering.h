@@ -41,6 +41,7 @@ int rendering_add_issue(struct rendering *r, const struct rendering_issue *about
 			struct str content, struct why *why);
 const struct rendering_issue *rendering_find_issue(const struct rendering *r, int64_t issue);
 void rendering_drop_issue(struct rendering *r, int64_t issue);
+void rendering_drop_issues(struct rendering *r); /* all of them */
 
 /* A mail ready to go. The texts live in `bytes` and in the struct. */
 struct rendered {

@@ -237,6 +237,9 @@ int smtp_open(struct curl_loop *loop, const struct smtp_target *target,
 	if (r == 0)
 		r = sd_event_add_time(curl_loop_event(loop), &s->timer, CLOCK_MONOTONIC, UINT64_MAX,
 				      USEC_PER_MSEC, on_timer, s);
+	/* After a standstill an answer that is there counts before the time that has passed. */
+	if (r >= 0)
+		r = sd_event_source_set_priority(s->timer, SD_EVENT_PRIORITY_NORMAL + 1);
 	if (r >= 0)
 		r = curl_loop_add(loop, s->easy, &s->job);
 	if (r < 0) {

@@ -88,7 +88,7 @@ enum smtp_end {                    /* why a session ended, or a mail was returne
 		SMTP_END_CUT,
 		SMTP_END_TIMEOUT,
 		SMTP_END_PROTOCOL, /* what came is no SMTP, or not in this order */
-		SMTP_END_WITHHELD, /* intent() said no */
+		SMTP_END_WITHHELD, /* intent() or still() said no */
 		SMTP_END_ABORTED,  /* smtp_abort() */
 		SMTP_END_MEMORY,
 		SMTP_ENDS
@@ -103,6 +103,13 @@ struct smtp_events {
 
 	/* Negative: don't send it. The connection is cut before the dot, the mail is returned. */
 	int (*intent)(struct smtp *s, const struct smtp_mail *mail);
+
+	/*
+	 * After intent(), before each write as long as the dot hasn't left whole: the process may
+	 * have stood still since. Negative: the connection is cut, the mail is voided, or in doubt
+	 * when a part of the dot may have left. May be NULL.
+	 */
+	int (*still)(struct smtp *s, const struct smtp_mail *mail);
 
 	void (*returned)(struct smtp *s, const struct smtp_mail *mail, enum smtp_end why);
 	void (*outcome)(struct smtp *s, const struct smtp_mail *mail,

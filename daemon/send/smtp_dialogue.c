@@ -195,10 +195,21 @@ static void write_lone_dot(struct smtp *s)
 	smtp_enter(s, AT_LONE_DOT);
 }
 
+/* Is there a dot to be written, all or in part, and which may no longer be? */
+static bool is_overdue(struct smtp *s)
+{
+	return s->state == AT_DOT && s->mail && s->intended && s->events->still &&
+	       smtp_wire_dot(&s->wire) != SMTP_DOT_SENT && s->events->still(s, s->mail) < 0;
+}
+
 /* Goes on with what is pending. */
 void smtp_flush(struct smtp *s)
 {
 	bool moved = false;
+	if (is_overdue(s)) {
+		smtp_finish(s, SMTP_END_WITHHELD, NULL, "the mail may no longer be sent");
+		return;
+	}
 	int r = smtp_wire_send(&s->wire, &moved);
 	if (r == -EPIPE) {
 		s->broken = true;

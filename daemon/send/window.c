@@ -55,9 +55,7 @@ static struct window *window_new(int32_t session, int32_t n, usec_t now, int row
 	return w;
 }
 
-/* Who was recorded already, or is found to be not for sending, ends here, before anything starts.
- */
-static void end_unfit(struct window *w, struct member *m, const char *why_not, const char *recorded)
+static void end_recorded(struct window *w, struct member *m, const char *recorded)
 {
 	for (int e = 0; recorded && e < ENDINGS; e++)
 		if (strcmp(recorded, ending_names[e]) == 0) {
@@ -66,14 +64,22 @@ static void end_unfit(struct window *w, struct member *m, const char *why_not, c
 			window_enter(w, m, MEMBER_WRITTEN);
 			return;
 		}
-	if (!why_not)
-		return;
-	struct result result = {
-	    .ending = strcmp(why_not, "expired") == 0 ? END_EXPIRED : END_SKIPPED,
-	    .at = clock_now(),
-	    .reason = why_not,
-	};
-	window_end(w, m, &result);
+}
+
+void window_end_unfit(struct window *w)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		struct member *m = &w->members[i];
+		if (m->state != MEMBER_WAITING || !m->withdrawn)
+			continue;
+		window_end(
+		    w, m,
+		    &(struct result){
+			.ending = strcmp(m->withdrawn, "expired") == 0 ? END_EXPIRED : END_SKIPPED,
+			.at = clock_now(),
+			.reason = m->withdrawn,
+		    });
+	}
 }
 
 static int by_id(const void *a, const void *b)
@@ -82,13 +88,12 @@ static int by_id(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* All members wait, but for those that those two columns end; then they can be found by id. */
-static void admit(struct window *w, const struct pg_result *rows, int why_not, int recorded)
+/* All members wait, but for those that were recorded already; then they can be found by id. */
+static void admit(struct window *w, const struct pg_result *rows, int recorded)
 {
 	w->count = w->in_state[MEMBER_WAITING] = (size_t)db_rows(rows);
 	for (int row = 0; row < db_rows(rows); row++)
-		end_unfit(w, &w->members[row], db_text(rows, row, why_not),
-			  db_text(rows, row, recorded));
+		end_recorded(w, &w->members[row], db_text(rows, row, recorded));
 	qsort(w->members, w->count, sizeof(*w->members), by_id);
 }
 
@@ -124,6 +129,7 @@ static int read_reader(struct window *w, const struct pg_result *rows, int row, 
 	    .lang = keep(w, rows, row, R_LANG, &failed),
 	    .address_no = db_int(rows, row, R_ADDRESS_NO),
 	    .token_gen = db_int(rows, row, R_TOKEN_GEN),
+	    .withdrawn = keep(w, rows, row, R_WHY_NOT, &failed),
 	    .tries = db_int(rows, row, R_TRIES),
 	    .doubts = db_int(rows, row, R_DOUBTS),
 	};
@@ -151,7 +157,7 @@ int window_read(const struct pg_result *rows, int32_t session, int32_t n, usec_t
 		window_free(w);
 		return r;
 	}
-	admit(w, rows, R_WHY_NOT, R_RECORDED);
+	admit(w, rows, R_RECORDED);
 	*ret = w;
 	return 0;
 }
@@ -187,6 +193,7 @@ static int read_letter(struct window *w, const struct pg_result *rows, int row, 
 	    .attrs = keep(w, rows, row, L_ATTRS, &failed),
 	    .lang = keep(w, rows, row, L_LANG, &failed),
 	    .token_gen = db_int(rows, row, L_TOKEN_GEN),
+	    .withdrawn = keep(w, rows, row, L_WHY_NOT, &failed),
 	    .tries = db_int(rows, row, L_TRIES),
 	    .doubts = db_int(rows, row, L_DOUBTS),
 	    .letter_kind = keep(w, rows, row, L_KIND, &failed),
@@ -217,7 +224,7 @@ int window_read_letters(const struct pg_result *rows, int32_t session, int32_t n
 		window_free(w);
 		return r;
 	}
-	admit(w, rows, L_WHY_NOT, L_RECORDED);
+	admit(w, rows, L_RECORDED);
 	*ret = w;
 	return 0;
 }

@@ -62,7 +62,7 @@ struct member {
 	int64_t subscriber;
 	enum member_state state;
 	bool writing;          /* the ledger has it in a transaction that goes on */
-	const char *withdrawn; /* may no longer be sent to, and is OUT */
+	const char *withdrawn; /* why it may no longer be sent to, though it hasn't ended */
 	const char *email;
 	const char *name;
 	const char *attrs; /* a JSON object */
@@ -105,14 +105,19 @@ struct window {
 };
 
 /*
- * Reads the rows of a take (window_take_fresh and its like, window_take_letters). Members that may
- * not be sent to are ENDED at once; what was recorded before a crash is WRITTEN. -ENODATA: there is
- * no reader in the rows; -ENOMEM, -EINVAL.
+ * Reads the rows of a take (window_take_fresh and its like, window_take_letters). What was recorded
+ * before a crash is WRITTEN. Members that may not be sent to wait as well until window_end_unfit():
+ * who settles an earlier life's window looks first whether they had been sent to. -ENODATA: there
+ * is no reader in the rows; -ENOMEM, -EINVAL.
  */
 int window_read(const struct pg_result *rows, int32_t session, int32_t n, usec_t now,
 		struct window **ret);
 int window_read_letters(const struct pg_result *rows, int32_t session, int32_t n, usec_t now,
 			struct window **ret);
+
+/* Ends those who wait and may not be sent to. */
+void window_end_unfit(struct window *w);
+
 void window_free(struct window *w);
 void windows_free(struct window **list); /* all of them; the list is empty afterwards */
 

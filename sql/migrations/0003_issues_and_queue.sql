@@ -23,6 +23,7 @@ CREATE TABLE session (
 	uuid       uuid NOT NULL UNIQUE,
 	engine     int NOT NULL REFERENCES engine,
 	boot       text NOT NULL,        -- boot id: another one means that the page cache is gone
+	place      text NOT NULL DEFAULT '', -- which file has the engine's identity: a copied one is another
 	version    text NOT NULL,
 	started_at timestamptz NOT NULL,
 	beat       bigint NOT NULL DEFAULT 1,
@@ -166,6 +167,12 @@ CREATE TABLE send_window (
 	skipped    int NOT NULL DEFAULT 0,
 	in_doubt   int NOT NULL DEFAULT 0,
 	deferred   int NOT NULL DEFAULT 0,
+	-- Whom an observer recorded as in doubt, when the engine was taken for gone; until that engine
+	-- has come back and told what it knows of them.
+	doubted    bigint[],
+	-- A second fact about a member of this open window was kept as an attempt: its counts differ
+	-- from what its engine counted.
+	second_facts boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (session, n),
 	CHECK ((kind = 'letter') = (issue IS NULL)),
 	CHECK ((members IS NULL) = (settled_at IS NOT NULL)),
@@ -174,6 +181,7 @@ CREATE TABLE send_window (
 );
 
 CREATE INDEX send_window_open ON send_window (engine) WHERE settled_at IS NULL;
+CREATE INDEX send_window_doubted ON send_window (engine) WHERE doubted IS NOT NULL;
 CREATE INDEX send_window_issue ON send_window (issue);
 
 -- ---- what came of it --------------------------------------------------------------------------
@@ -203,6 +211,12 @@ CREATE TABLE delivery (
 CREATE FUNCTION delivery_keep() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+	-- A doubt goes when it is known that nothing was sent: an attempt says so.
+	IF TG_OP = 'DELETE' AND OLD.outcome = 'in_doubt' AND EXISTS (SELECT 1 FROM attempt a
+			WHERE (a.issue, a.subscriber, a.session, a.n) = (OLD.issue, OLD.subscriber, OLD.session, OLD.n)
+				AND a.cause LIKE 'not sent%') THEN
+		RETURN OLD;
+	END IF;
 	IF TG_OP = 'DELETE' OR OLD.outcome <> 'in_doubt' OR NEW.outcome NOT IN ('delivered', 'refused', 'in_doubt')
 			OR (NEW.issue, NEW.subscriber) <> (OLD.issue, OLD.subscriber) THEN
 		RAISE EXCEPTION 'the delivery of issue % to subscriber % is a fact and stays', OLD.issue, OLD.subscriber

@@ -1,33 +1,66 @@
 -- Sessions, and the windows that they take and settle.
 
--- Begins a session of an engine, which thereby exists; its sessions before are dead, since the
--- engine holds the lock on its state directory. The same engine on another machine while a session
--- of it is alive is a copied state directory, and is refused.
+-- Begins a session of an engine, which thereby exists. No session comes of it when
+--  - the engine was retired: retired_at tells. What it knows of its windows is accepted all the same;
+--  - another session of it lives: `rival` and its beat tell. One that ran on the same machine and boot
+--    with the same identity file is over, since whoever calls holds the lock on that file. Any other
+--    may be the engine itself, and the caller the owner of a copied state directory. So it watches:
+--    a rival whose beat goes on is alive; one that it saw stand still for long enough is named, with
+--    the beat seen, as p_watched and p_watched_beat, and is dead.
 CREATE FUNCTION session_start(p_engine uuid, p_host text, p_machine text, p_session uuid, p_boot text,
-	p_version text, p_now timestamptz, OUT engine int, OUT session int)
+	p_version text, p_now timestamptz, p_place text DEFAULT '', p_watched int DEFAULT 0,
+	p_watched_beat bigint DEFAULT 0, OUT engine int, OUT session int, OUT retired_at timestamptz,
+	OUT rival int, OUT rival_beat bigint, OUT rival_host text)
 LANGUAGE plpgsql AS $$
 DECLARE
 	v_engine engine%ROWTYPE;
+	v_living session%ROWTYPE;
 BEGIN
 	INSERT INTO engine (uuid, host, machine, first_seen) VALUES (p_engine, p_host, p_machine, p_now)
 		ON CONFLICT (uuid) DO NOTHING;
-	SELECT * INTO v_engine FROM engine e WHERE e.uuid = p_engine FOR UPDATE;
+	SELECT * INTO v_engine FROM engine e WHERE e.uuid = p_engine FOR NO KEY UPDATE;
+	engine := v_engine.id;
 	IF v_engine.retired_at IS NOT NULL THEN
-		RAISE EXCEPTION 'engine % was retired at %', p_engine, v_engine.retired_at
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-			HINT = 'Its open windows were settled without it. Start with an empty state directory.';
+		retired_at := v_engine.retired_at;
+		RETURN;
 	END IF;
-	IF v_engine.machine <> p_machine AND EXISTS (SELECT 1 FROM session s
-			WHERE s.engine = v_engine.id AND NOT s.dead) THEN
-		RAISE EXCEPTION 'engine % is alive on %: this state directory is a copy of its', p_engine, v_engine.host
-			USING ERRCODE = 'object_in_use', HINT = 'Start with an empty state directory.';
+	SELECT * INTO v_living FROM session s WHERE s.engine = v_engine.id AND NOT s.dead FOR NO KEY UPDATE;
+	IF FOUND AND (v_engine.machine, v_living.boot, v_living.place) <> (p_machine, p_boot, p_place)
+			AND (v_living.id, v_living.beat) <> (p_watched, p_watched_beat) THEN
+		rival := v_living.id;
+		rival_beat := v_living.beat;
+		rival_host := v_engine.host;
+		RETURN;
 	END IF;
 	UPDATE engine e SET host = p_host, machine = p_machine WHERE e.id = v_engine.id;
 	UPDATE session s SET dead = true, ended_at = coalesce(s.ended_at, p_now)
 		WHERE s.engine = v_engine.id AND NOT s.dead;
-	INSERT INTO session AS s (uuid, engine, boot, version, started_at)
-		VALUES (p_session, v_engine.id, p_boot, p_version, p_now) RETURNING s.id INTO session;
-	engine := v_engine.id;
+	INSERT INTO session AS s (uuid, engine, boot, version, started_at, place)
+		VALUES (p_session, v_engine.id, p_boot, p_version, p_now, p_place) RETURNING s.id INTO session;
+	-- The others give way at once.
+	PERFORM pg_notify('digestd', 'session');
+END $$;
+
+-- Ends a session in order. Returns whether it was alive.
+CREATE FUNCTION session_end(p_session int, p_now timestamptz) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE session SET dead = true, ended_at = p_now WHERE id = p_session AND NOT dead;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	PERFORM pg_notify('digestd', 'session');
+	RETURN true;
+END $$;
+
+-- An observer that saw the beat stand still for long enough, on its own clock, says so: the session
+-- is dead unless it has moved since. One whose row is held by a transaction that hangs is left for
+-- the next time.
+CREATE FUNCTION session_bury(p_session int, p_beat bigint, p_now timestamptz) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM 1 FROM session WHERE id = p_session AND beat = p_beat AND NOT dead FOR NO KEY UPDATE SKIP LOCKED;
+	RETURN FOUND AND session_end(p_session, p_now);
 END $$;
 
 -- What is known of one reader of an issue at this moment; why_not NULL: may be sent to.
@@ -261,6 +294,11 @@ BEGIN
 	IF NOT session_lives(p_session) THEN
 		RETURN;
 	END IF;
+	IF deferrals_cancel(p_session, p_n, p_limit, p_now) > 0 THEN
+		-- There may be more: asked again.
+		RETURN NEXT (0, 'sweep', '', NULL, 0, 0, NULL)::window_reader;
+		RETURN;
+	END IF;
 	FOR i IN
 		SELECT * FROM issue WHERE ended_at IS NULL AND state = 'open'
 			AND (expires_at <= p_now OR NOT EXISTS (SELECT 1 FROM lane l WHERE l.issue = issue.id AND NOT l.eaten))
@@ -299,13 +337,64 @@ END $$;
 -- ---- settling ---------------------------------------------------------------------------------
 -- Facts are accepted from anyone at any time: nothing below asks who is alive.
 
+-- Moves one reader of a settled window from one of its counts to another; an open window's are
+-- counted when it is settled. Only a doubt or a deferral can become something else.
+CREATE FUNCTION window_recount(p_session int, p_n int, p_from text, p_to text) RETURNS void
+LANGUAGE sql AS $$
+	UPDATE send_window SET
+		in_doubt = in_doubt - (p_from = 'in_doubt')::int + (p_to = 'in_doubt')::int,
+		deferred = deferred - (p_from = 'deferred')::int + (p_to = 'deferred')::int,
+		delivered = delivered + (p_to = 'delivered')::int,
+		refused = refused + (p_to = 'refused')::int,
+		expired = expired + (p_to = 'expired')::int,
+		skipped = skipped + (p_to = 'skipped')::int
+	WHERE session = p_session AND n = p_n AND settled_at IS NOT NULL
+		AND CASE p_from WHEN 'in_doubt' THEN in_doubt WHEN 'deferred' THEN deferred END > 0
+$$;
+
+-- The window that counts a reader's doubt: that of the newest. None while they are put off, since
+-- another window is going to count their end.
+CREATE FUNCTION doubt_window(p_issue bigint, p_subscriber bigint, OUT session int, OUT n int)
+LANGUAGE sql STABLE AS $$
+	SELECT t.session, t.n
+	FROM (
+		SELECT a.session, a.n, a.at FROM attempt a
+		WHERE a.issue = p_issue AND a.subscriber = p_subscriber AND a.cause LIKE 'in doubt%'
+		UNION ALL
+		SELECT d.session, d.n, d.at FROM delivery d
+		WHERE d.issue = p_issue AND d.subscriber = p_subscriber AND d.outcome = 'in_doubt'
+	) t
+	WHERE NOT EXISTS (SELECT 1 FROM deferral f WHERE f.issue = p_issue AND f.subscriber = p_subscriber)
+	ORDER BY t.at DESC LIMIT 1
+$$;
+
+-- A doubt became known: its window counts it so. Another window that counted it, counts a deferral:
+-- the reader's end is in that one.
+CREATE FUNCTION doubt_recount(p_issue bigint, p_subscriber bigint, p_session int, p_n int, p_to text)
+	RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+	v_session int;
+	v_n       int;
+BEGIN
+	SELECT t.session, t.n INTO v_session, v_n FROM doubt_window(p_issue, p_subscriber) t;
+	IF (v_session, v_n) = (p_session, p_n) THEN
+		PERFORM window_recount(p_session, p_n, 'in_doubt', p_to);
+		RETURN;
+	END IF;
+	PERFORM window_recount(p_session, p_n, 'deferred', p_to);
+	PERFORM window_recount(v_session, v_n, 'in_doubt', 'deferred');
+END $$;
+
 -- Records one outcome, for when COPY met a row that doesn't fit. A second fact about the same reader
--- makes a doubt known, or is kept as an attempt. p_row has delivery's columns by name.
+-- makes a doubt known, and then nobody sends again who hasn't begun to; or it is kept as an attempt.
+-- The counts of windows follow. p_row has delivery's columns by name.
 CREATE FUNCTION delivery_put(p_row jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-	v_old delivery%ROWTYPE;
-	d     delivery%ROWTYPE;
+	v_old   delivery%ROWTYPE;
+	d       delivery%ROWTYPE;
+	v_cause text;
 BEGIN
 	d := jsonb_populate_record(NULL::delivery, p_row);
 	INSERT INTO delivery SELECT d.* ON CONFLICT DO NOTHING;
@@ -317,24 +406,103 @@ BEGIN
 		RETURN;
 	END IF;
 	IF v_old.outcome = 'in_doubt' AND d.outcome IN ('delivered', 'refused') THEN
+		PERFORM doubt_recount(d.issue, d.subscriber, d.session, d.n, d.outcome::text);
 		UPDATE delivery SET at = d.at, session = d.session, n = d.n, variant = d.variant,
 				outcome = d.outcome, attempt = d.attempt, relay = d.relay, code = d.code,
 				enhanced = d.enhanced, reason = d.reason, queue_id = d.queue_id
 			WHERE issue = d.issue AND subscriber = d.subscriber;
+		DELETE FROM deferral WHERE issue = d.issue AND subscriber = d.subscriber AND session IS NULL;
 		d := v_old;
+		v_cause := 'in doubt';
+	ELSE
+		v_cause := CASE WHEN v_old.outcome <> 'in_doubt' THEN 'second fact: ' || d.outcome
+			WHEN d.outcome = 'in_doubt' THEN 'in doubt'
+			ELSE 'in doubt, not sent again: ' || d.outcome END;
+		UPDATE send_window SET second_facts = true
+			WHERE session = d.session AND n = d.n AND settled_at IS NULL AND v_cause <> 'in doubt';
 	END IF;
 	INSERT INTO attempt (issue, subscriber, at, session, n, attempt, relay, code, enhanced, cause, reply,
 			queue_id)
 		VALUES (d.issue, d.subscriber, d.at, d.session, d.n, d.attempt, d.relay, d.code, d.enhanced,
-			CASE WHEN d.outcome = 'in_doubt' THEN 'in doubt' ELSE 'second fact: ' || d.outcome END,
-			d.reason, d.queue_id)
+			v_cause, d.reason, d.queue_id)
+		-- What had been known of that try was that it is in doubt.
+		ON CONFLICT (issue, subscriber, session, n, attempt) DO UPDATE SET at = excluded.at,
+				relay = excluded.relay, code = excluded.code, enhanced = excluded.enhanced,
+				cause = excluded.cause, reply = excluded.reply, queue_id = excluded.queue_id
+			WHERE attempt.cause LIKE 'in doubt%' AND excluded.cause LIKE 'second fact%';
+END $$;
+
+-- An engine knows of a reader in doubt that this window's try wasn't accepted: the doubt goes, an
+-- attempt says so, and the reader is put off; or, when the issue has ended or an operator said that
+-- it is not to be sent again, expired or skipped. When an older try is in doubt, too, that one stays.
+-- Nothing happens to who is put off already, or was tried again by another window since. p_spent:
+-- there was an answer, and it was a try.
+CREATE FUNCTION doubt_unsent(p_issue bigint, p_subscriber bigint, p_session int, p_n int, p_spent boolean,
+	p_cause text, p_now timestamptz) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+	d          delivery%ROWTYPE;
+	i          issue%ROWTYPE;
+	v_provider text;
+	v_end      outcome;
+	v_attempt  int;
+BEGIN
+	PERFORM 1 FROM issue WHERE id = p_issue FOR SHARE; -- a sweep comes before this or after it
+	SELECT * INTO i FROM issue WHERE id = p_issue;
+	SELECT * INTO d FROM delivery WHERE issue = p_issue AND subscriber = p_subscriber
+		AND outcome = 'in_doubt' FOR UPDATE;
+	IF NOT FOUND OR NOT EXISTS (SELECT 1 FROM doubt_window(p_issue, p_subscriber) t
+			WHERE (t.session, t.n) = (p_session, p_n)) THEN
+		RETURN false;
+	END IF;
+	v_end := CASE WHEN i.state = 'cancelled' OR d.reason LIKE '%(settled: not sent again)' THEN 'skipped'::outcome
+		WHEN i.ended_at IS NOT NULL OR i.expires_at <= p_now THEN 'expired'::outcome END;
+	v_attempt := d.attempt;
+	IF (d.session, d.n) = (p_session, p_n) THEN
+		INSERT INTO attempt (issue, subscriber, at, session, n, attempt, cause)
+			VALUES (p_issue, p_subscriber, p_now, p_session, p_n, d.attempt, 'not sent: ' || p_cause)
+			ON CONFLICT (issue, subscriber, session, n, attempt) DO UPDATE SET cause = excluded.cause;
+		DELETE FROM delivery WHERE issue = p_issue AND subscriber = p_subscriber;
+		PERFORM window_recount(p_session, p_n, 'in_doubt', coalesce(v_end::text, 'deferred'));
+		IF v_end IS NOT NULL THEN
+			d.outcome := v_end;
+			d.at := p_now;
+			d.reason := 'not sent: ' || p_cause;
+			INSERT INTO delivery SELECT d.*;
+			RETURN true;
+		END IF;
+	ELSE
+		UPDATE attempt SET cause = 'not sent: ' || p_cause
+			WHERE issue = p_issue AND subscriber = p_subscriber AND session = p_session AND n = p_n
+			RETURNING attempt INTO v_attempt;
+		PERFORM window_recount(p_session, p_n, 'in_doubt', 'deferred');
+		IF v_end IS NOT NULL THEN
+			PERFORM window_recount(t.session, t.n, 'deferred', 'in_doubt')
+				FROM doubt_window(p_issue, p_subscriber) t;
+			RETURN true;
+		END IF;
+	END IF;
+	SELECT provider INTO v_provider FROM send_window WHERE session = p_session AND n = p_n;
+	INSERT INTO deferral (issue, subscriber, provider, due_at, tries, doubts, first_at, variant, cause)
+		VALUES (p_issue, p_subscriber, v_provider, p_now,
+			v_attempt - CASE WHEN p_spent THEN 0 ELSE 1 END,
+			(SELECT count(*) FROM attempt a WHERE a.issue = p_issue AND a.subscriber = p_subscriber
+				AND a.cause LIKE 'in doubt%'), d.at, d.variant, 'not sent: ' || p_cause)
 		ON CONFLICT DO NOTHING;
+	RETURN true;
 END $$;
 
 -- Puts readers off: makes their deferral or moves it on, and lets go of it; but for one whose end is
--- known by another window. Rows are deferral's columns by name.
+-- known by another window. One whose window was taken for lost meanwhile was recorded as in doubt: a
+-- deferral is an answer, or says that nothing was sent. Rows are deferral's columns by name.
 CREATE FUNCTION deferral_put(p_rows jsonb) RETURNS void
 LANGUAGE sql AS $$
+	SELECT CASE WHEN r.cause LIKE 'in doubt%' THEN window_recount(t.session, t.n, 'in_doubt', 'deferred') IS NULL
+			ELSE doubt_unsent(r.issue, r.subscriber, t.session, t.n, false, r.cause, r.first_at) END
+		FROM jsonb_populate_recordset(NULL::deferral, p_rows) r
+		JOIN delivery e ON e.issue = r.issue AND e.subscriber = r.subscriber AND e.outcome = 'in_doubt'
+		CROSS JOIN LATERAL doubt_window(r.issue, r.subscriber) t
+		JOIN send_window w ON w.session = t.session AND w.n = t.n AND w.doubted IS NOT NULL;
 	INSERT INTO deferral AS d
 		SELECT r.* FROM jsonb_populate_recordset(NULL::deferral, p_rows) r
 		WHERE NOT EXISTS (SELECT 1 FROM delivery e
@@ -375,18 +543,37 @@ BEGIN
 END $$;
 
 -- Closes a window: its members go, its counts stay; deferrals that it still holds have found their
--- end and go with it. Settling twice changes nothing. Returns whether it was open.
+-- end and go with it. A reader of whom another window's fact counts is a deferral of this one.
+-- Settling twice changes nothing. Returns whether it was open.
 CREATE FUNCTION window_settle(p_session int, p_n int, p_delivered int, p_refused int, p_expired int,
 	p_skipped int, p_in_doubt int, p_deferred int, p_now timestamptz) RETURNS boolean
 LANGUAGE plpgsql AS $$
+DECLARE
+	w       send_window%ROWTYPE;
+	v_cause text;
 BEGIN
-	UPDATE send_window SET settled_at = p_now, members = NULL, delivered = p_delivered,
-			refused = p_refused, expired = p_expired, skipped = p_skipped, in_doubt = p_in_doubt,
-			deferred = p_deferred
-		WHERE session = p_session AND n = p_n AND settled_at IS NULL;
+	SELECT * INTO w FROM send_window WHERE session = p_session AND n = p_n AND settled_at IS NULL FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RETURN false;
 	END IF;
+	UPDATE send_window SET settled_at = p_now, members = NULL, delivered = p_delivered,
+			refused = p_refused, expired = p_expired, skipped = p_skipped, in_doubt = p_in_doubt,
+			deferred = p_deferred
+		WHERE session = p_session AND n = p_n;
+	FOR v_cause IN SELECT a.cause FROM attempt a
+		WHERE w.second_facts AND a.issue = w.issue AND a.subscriber = ANY (w.members)
+			AND a.session = p_session AND a.n = p_n
+			AND (a.cause LIKE 'second fact: %' OR a.cause LIKE 'in doubt, not sent again: %')
+	LOOP
+		UPDATE send_window SET
+				delivered = delivered - (v_cause LIKE '%: delivered')::int,
+				refused = refused - (v_cause LIKE '%: refused')::int,
+				expired = expired - (v_cause LIKE '%: expired')::int,
+				skipped = skipped - (v_cause LIKE '%: skipped')::int,
+				in_doubt = in_doubt - (v_cause LIKE '%: in_doubt')::int + (v_cause LIKE 'in doubt%')::int,
+				deferred = deferred + (v_cause LIKE 'second fact%')::int
+			WHERE session = p_session AND n = p_n;
+	END LOOP;
 	DELETE FROM deferral WHERE session = p_session AND n = p_n;
 	RETURN true;
 END $$;

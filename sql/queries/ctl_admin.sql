@@ -40,11 +40,9 @@ SELECT e.id, e.host, e.retired_at, s.id AS session
 	FROM engine e LEFT JOIN session s ON s.engine = e.id AND NOT s.dead
 	WHERE e.id::text = $1 OR e.uuid::text = lower($1)
 
--- name: ctl_engine_end_session
-UPDATE session SET dead = true, ended_at = $2::timestamptz WHERE engine = $1::int AND NOT dead
-
 -- name: ctl_engine_retire
-UPDATE engine SET retired_at = $2::timestamptz WHERE id = $1::int AND retired_at IS NULL
+-- How many are in doubt.
+SELECT engine_retire($1::int, $2::timestamptz)
 
 -- name: ctl_relay_lanes
 SELECT r.name AS relay, l.provider, l.pace, l.open_until, l.reason, l.failures, l.changed_at,

@@ -1,14 +1,41 @@
 -- The outbox: sessions, turns, windows.
 
 -- name: session_start
-SELECT engine, session FROM session_start($1::uuid, $2, $3, $4::uuid, $5, $6, $7::timestamptz)
+SELECT engine, session, retired_at, rival, rival_beat, rival_host
+	FROM session_start($1::uuid, $2, $3, $4::uuid, $5, $6, $7::timestamptz, $8, $9::int, $10::bigint)
 
 -- name: session_beat
 -- No row: the session was taken for dead.
 UPDATE session SET beat = beat + 1 WHERE id = $1::int AND NOT dead RETURNING beat
 
 -- name: session_end
-UPDATE session SET dead = true, ended_at = $2::timestamptz WHERE id = $1::int AND NOT dead
+SELECT session_end($1::int, $2::timestamptz)
+
+-- name: sessions_alive
+-- The eldest first.
+SELECT s.id, s.beat, s.engine, e.host FROM session s JOIN engine e ON e.id = s.engine WHERE NOT s.dead ORDER BY s.id
+
+-- name: session_bury
+SELECT session_bury($1::int, $2::bigint, $3::timestamptz)
+
+-- name: engines_gone
+-- Those that hold windows and have no living session: with their last one, which is their stamp.
+SELECT e.id, (SELECT max(s.id) FROM session s WHERE s.engine = e.id), e.retired_at IS NOT NULL, e.host
+	FROM (SELECT DISTINCT engine FROM send_window WHERE settled_at IS NULL) w
+	JOIN engine e ON e.id = w.engine
+	WHERE NOT EXISTS (SELECT 1 FROM session s WHERE s.engine = e.id AND NOT s.dead)
+
+-- name: engine_orphan
+SELECT engine_orphan($1::int, $2::int, $3, $4::timestamptz)
+
+-- name: windows_doubted
+-- Windows of this engine that others closed as lost; whether they were taken from where it is now.
+SELECT w.session, w.n, w.kind = 'letter', s.place = $2
+	FROM send_window w JOIN session s ON s.id = w.session
+	WHERE w.engine = $1::int AND w.doubted IS NOT NULL ORDER BY w.session, w.n
+
+-- name: window_known
+SELECT window_known($1::int, $2::int, $3::jsonb, $4::bigint[], $5::boolean, $6::timestamptz)
 
 -- name: session_turn
 -- First in each turn of the outbox: holds the session's row to the end of the transaction, and says
@@ -70,7 +97,8 @@ SELECT w.issue, w.kind, w.provider, (w.reader).*, w.tries, w.doubts, w.recorded
 
 -- name: windows_open
 -- What this engine has taken and not settled, in this life or before.
-SELECT w.session, w.n, w.kind FROM send_window w
+SELECT w.session, w.n, w.kind, s.place = $2
+	FROM send_window w JOIN session s ON s.id = w.session
 	WHERE w.engine = $1::int AND w.settled_at IS NULL ORDER BY w.session, w.n
 
 -- name: window_readers

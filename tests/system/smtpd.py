@@ -176,6 +176,7 @@ class Session(asyncio.Protocol):
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.server.sessions.add(self)
+        self.server.most_sessions = max(self.server.most_sessions, len(self.server.sessions))
         if self.server.at_once and len(self.server.sessions) > self.server.at_once:
             self.output.append(b"421 4.7.0 Too many connections\r\n")
             self.flush()
@@ -517,7 +518,7 @@ class Server:
         self.data_anyway, self.lone_dot_accepted, self.idle = data_anyway, lone_dot_accepted, idle
         self.keep_bodies, self.log_commands = keep_bodies, log_commands
         self.accepted, self.commands, self.sessions = [], [], set()
-        self.connections = self.ids = self.count = 0
+        self.connections = self.ids = self.count = self.most_sessions = 0
         self.known, self.tasks = {}, set()
         self.loop = self.listener = self.thread = None
 

@@ -405,26 +405,6 @@ def test_the_same_state_directory_is_nobody_else_s(make, cluster, build):
     second.remove()
 
 
-def test_a_session_taken_for_dead_stops(make):
-    engine, news, smtpd = make(readers=300, rules=[{"stage": "dot", "delay": 0.2}],
-                               extra="timing = { scale = 5; };")
-    engine.start()
-    issue = news.open()
-    engine.wait_for(lambda: len(smtpd.accepted) > 20)
-    news.run("UPDATE session SET dead = true, ended_at = now()")
-    assert engine.wait_end() == 1
-    assert "taken for dead" in engine.log()
-    smtpd.rules.clear()
-    sent = len(smtpd.accepted)
-    assert sent < 300
-    time.sleep(0.5)
-    assert len(smtpd.accepted) <= sent + 5
-    with engine:
-        wait_done(engine, news, issue)
-    assert news.outcomes(issue) == {"delivered": 300}
-    assert len(accepted(smtpd)) == 300
-
-
 def test_two_engines_share_the_work(make, cluster, build):
     """None can have more than two of the eight windows at a time. Who comes first can't end any of
     its own for some seconds, so the other has all that time to come."""

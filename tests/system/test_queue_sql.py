@@ -772,7 +772,7 @@ def test_a_doubt_does_not_undo_a_fact_nor_a_skip_a_doubt(q):
     put(q, row_of(issue, 1), row_of(issue, 2, outcome="in_doubt"))
     put(q, row_of(issue, 1, session=2, outcome="in_doubt"), row_of(issue, 2, session=2, outcome="skipped"))
     assert outcomes(q) == [(1, "delivered", 1), (2, "in_doubt", 1)]
-    assert attempts(q) == [(1, "in doubt", 2), (2, "second fact: skipped", 2)]
+    assert attempts(q) == [(1, "second fact: in_doubt", 2), (2, "in doubt, not sent again: skipped", 2)]
 
 
 @pytest.mark.parametrize("odd", [
@@ -877,16 +877,42 @@ def test_a_new_life_ends_the_one_before(q):
     assert q.value("SELECT count(*) FROM engine") == 1
 
 
-def test_a_copied_state_directory_is_refused_while_the_first_lives(q):
-    q.session(engine=ENGINE, machine="one")
-    with pytest.raises(errors.ObjectInUse):
-        q.session(engine=ENGINE, machine="two")
-    q.run("UPDATE session SET dead = true")
-    assert q.session(engine=ENGINE, machine="two")
+def start(q, machine="m", boot="boot", place="a", watched=0, beat=0):
+    return q.rows("SELECT session, rival, rival_beat FROM session_start(%s, 'host', %s, gen_random_uuid(), %s,"
+                  " '1', %s, %s, %s, %s)", ENGINE, machine, boot, NOON, place, watched, beat)[0]
 
 
-def test_a_retired_engine_is_refused(q):
+@pytest.mark.parametrize("other", [{"machine": "two"}, {"boot": "two"}, {"place": "two"}])
+def test_a_copied_state_directory_begins_nothing_while_the_first_lives(q, other):
+    first = start(q)[0]
+    assert start(q, **other) == (None, first, 1)
+    q.run("UPDATE session SET beat = beat + 1")
+    # It watched, but the beat went on since.
+    assert start(q, **other, watched=first, beat=1) == (None, first, 2)
+    assert start(q, **other, watched=first, beat=2)[1] is None
+    assert q.rows("SELECT id, dead FROM session WHERE id = %s", first) == [(first, True)]
+
+
+def test_a_retired_engine_begins_nothing(q):
     q.session(engine=ENGINE)
     q.run("UPDATE engine SET retired_at = now()")
-    with pytest.raises(errors.ObjectNotInPrerequisiteState):
-        q.session(engine=ENGINE)
+    assert q.session(engine=ENGINE) is None
+    assert q.rows("SELECT count(*), bool_and(dead) FROM session")[0][0] == 1
+
+
+def test_a_beat_that_moved_on_saves_its_session(q):
+    session = q.session()
+    q.run("UPDATE session SET beat = 7")
+    assert q.value("SELECT session_bury(%s, 6, %s)", session, NOON) is False
+    assert q.value("SELECT session_bury(%s, 7, %s)", session, NOON) is True
+    assert q.value("SELECT session_bury(%s, 7, %s)", session, NOON) is False
+    assert q.rows("SELECT dead FROM session") == [(True,)]
+
+
+def test_a_session_that_a_hanging_transaction_holds_is_buried_later(q):
+    session = q.session()
+    with q.connect(autocommit=False) as hanging:
+        q.run("UPDATE session SET turn = 2", db=hanging)
+        assert q.value("SELECT session_bury(%s, 1, %s)", session, NOON) is False
+        hanging.rollback()
+    assert q.value("SELECT session_bury(%s, 1, %s)", session, NOON) is True

@@ -149,7 +149,7 @@ def test_init_works_for_an_administrator_who_is_no_superuser(build):
 
 def test_every_named_statement_is_one_that_the_schema_understands(cluster, database):
     complaints, count = lint_sql.check(cluster.dsn(database=database))
-    assert not complaints
+    assert not complaints, "\n".join(complaints)
     assert count > 0
 
 

@@ -75,6 +75,7 @@ static struct window *window_of(const struct reader_row *given, size_t count)
 	struct window *w = NULL;
 	assert_int_equal(window_read((struct pg_result *)rows, SESSION, N, 1000, &w), 0);
 	PQclear(rows);
+	window_end_unfit(w);
 	return w;
 }
 
@@ -310,6 +311,8 @@ static void letters_are_read_with_what_they_are_rendered_from(void **state)
 	struct window *w = NULL;
 	assert_int_equal(window_read_letters((struct pg_result *)rows, SESSION, N, 9, &w), 0);
 	PQclear(rows);
+	assert_states(w, 2, 0, 0, 0, 1);
+	window_end_unfit(w);
 	assert_int_equal(w->kind, WINDOW_LETTER);
 	assert_int_equal(w->issue, 0);
 	assert_string_equal(w->provider, "");
