@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/embed.h"
+#include "ctl/db_check.h"
 #include "ctl/nouns.h"
 #include "ctl/output.h"
 #include "store/init.h"
@@ -166,7 +167,24 @@ static const struct ctl_verb verbs[] = {
      .arguments = "",
      .help = "Tell which migrations were applied; fails when they aren't just this program's.",
      .run = run_status},
+    {.name = "check",
+     .arguments = "",
+     .help = "Look whether everything in the store agrees: an invariant a line.",
+     .run = db_run_check,
+     .options =
+	 (const struct ctl_option[]){
+	     {"issues", "N", "audit so many of the newest issues, too (default: 20)"},
+	     {"all", NULL, "show all that breaks an invariant, not only the first 20"},
+	     {0}},
+     .more =
+	 "Each invariant of the queue has a line. Then issues are audited: all that are live,\n"
+	 "and the newest. It sees one moment of the store, changes nothing, and may run while\n"
+	 "issues go out.\n"
+	 "\n"
+	 "Exit status: 0 when every invariant holds, 1 when one is broken; then it says by what,\n"
+	 "and what to do."},
     {0},
 };
 
-const struct ctl_noun noun_db = {"db", "make the database, bring its schema up to date", verbs};
+const struct ctl_noun noun_db = {
+    "db", "make the database, keep its schema, look whether all agrees", verbs};

@@ -105,6 +105,11 @@ static const struct ctl_option settle_options[] = {
     {0},
 };
 
+static const struct ctl_option audit_options[] = {
+    {"all", NULL, "name all that is wrong, not only the first 20"},
+    {0},
+};
+
 static const struct ctl_option ls_options[] = {
     {"all", NULL, "not only the 20 newest"},
     {0},
@@ -138,6 +143,16 @@ static const char settle_more[] =
     "the list's own policy did. resend: they get it once more with the same Message-ID, so some\n"
     "see it twice; not when the issue has ended. skip: some may never see it.";
 
+static const char audit_more[] =
+    "Who its readers are is computed anew from what they did (joining, leaving, moving ...), and\n"
+    "each of them looked for: delivered, refused, not in time, skipped (by reason), left before\n"
+    "their turn, in doubt, put off, in an open window, not taken yet or cancelled. Who fits in\n"
+    "none, or in two, is named with what was expected and what is there. Then what its windows\n"
+    "count is held against its rows. LIST/EDITION is its newest issue. It changes nothing, and\n"
+    "may run while the issue goes out.\n"
+    "\n"
+    "Exit status: 0 when all adds up, 1 when something doesn't.";
+
 static const struct ctl_verb verbs[] = {
     {"preview", "LIST/EDITION|ISSUE", "Show what an issue would be now, or is.", issue_run_preview,
      1, 1, preview_options, NULL, false},
@@ -154,6 +169,8 @@ static const struct ctl_verb verbs[] = {
      cancel_more, true},
     {"settle", "ISSUE", "Decide about readers in doubt.", issue_run_settle, 1, 1, settle_options,
      settle_more, true},
+    {"audit", "ISSUE|LIST/EDITION", "Prove that each reader of an issue is accounted for, once.",
+     issue_run_audit, 1, 1, audit_options, audit_more, false},
     {0},
 };
 
