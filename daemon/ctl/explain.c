@@ -44,12 +44,19 @@ static int print_line(const json_t *line)
 	return CTL_OK;
 }
 
+static int show_lines(const json_t *lines)
+{
+	size_t i;
+	json_t *line;
+	int r = CTL_OK;
+	json_array_foreach(lines, i, line) if (r == CTL_OK) r = print_line(line);
+	return r;
+}
+
 static int show(struct ctl *ctl, const struct pg_result *who, json_t *subscriptions, json_t *lines)
 {
 	_cleanup_buf_ struct buf head = {0}, safe = {0};
 	const char *name = db_text(who, 0, 2);
-	size_t i;
-	json_t *line;
 	buf_printf(&head, "%s%s%s, reader %lld", db_text(who, 0, 1), *name ? ", " : "", name,
 		   (long long)db_int64(who, 0, 0));
 	if (!db_is_null(who, 0, 3))
@@ -64,8 +71,7 @@ static int show(struct ctl *ctl, const struct pg_result *who, json_t *subscripti
 			     "subscribed to nothing");
 	if (r == CTL_OK && json_array_size(lines))
 		putchar('\n');
-	json_array_foreach(lines, i, line) if (r == CTL_OK) r = print_line(line);
-	return r;
+	return r != CTL_OK ? r : show_lines(lines);
 }
 
 /* ---- asking -----------------------------------------------------------------------------------
@@ -81,7 +87,10 @@ static int unknown(struct ctl *ctl, const struct address *address)
 	if (r != CTL_OK)
 		return r;
 	if (db_rows(res) == 0)
-		return ctl_fail(CTL_NOT_FOUND, "nobody here has the address %s", address->display);
+		return ctl_fail(CTL_NOT_FOUND,
+				"nobody here has the address %s; who was erased is known by number "
+				"only: digestctl explain NUMBER",
+				address->display);
 	const char *reason = db_text(res, 0, 0);
 	json_t *lines =
 	    json_pack("[{so ss sn ss so}]", "at", output_time(db_usec(res, 0, 1)), "kind",
@@ -127,13 +136,7 @@ static int explain(struct ctl *ctl, const struct pg_result *who, int64_t issue)
 {
 	json_auto_t *lines = NULL, *subscriptions = NULL;
 	int64_t subscriber = db_int64(who, 0, 0);
-	int r = CTL_OK;
-	if (issue) {
-		_cleanup_result_ struct pg_result *res = NULL;
-		r = issue_numbers(ctl, issue, &res);
-	}
-	if (r == CTL_OK)
-		r = ask_lines(ctl, subscriber, issue, &lines);
+	int r = ask_lines(ctl, subscriber, issue, &lines);
 	if (r == CTL_OK && ctl->json)
 		return output_table(ctl, line_columns, json_incref(lines), "");
 	if (r == CTL_OK)
@@ -141,23 +144,55 @@ static int explain(struct ctl *ctl, const struct pg_result *who, int64_t issue)
 	return r != CTL_OK ? r : show(ctl, who, subscriptions, lines);
 }
 
+/* A reader's number, whose address isn't kept any more. */
+static int erased(struct ctl *ctl, int64_t subscriber, int64_t issue)
+{
+	_cleanup_params_ struct db_params p = {0};
+	_cleanup_result_ struct pg_result *res = NULL;
+	json_auto_t *lines = NULL;
+	params_int64(&p, subscriber);
+	int r = ctl_query(ctl, sql_ctl_explain_erased, &p, &res);
+	if (r == CTL_OK && !db_bool(res, 0, 0))
+		return ctl_fail(CTL_NOT_FOUND, "there never was a reader %lld",
+				(long long)subscriber);
+	if (r == CTL_OK)
+		r = ask_lines(ctl, subscriber, issue, &lines);
+	if (r != CTL_OK || ctl->json)
+		return r != CTL_OK ? r : output_table(ctl, line_columns, json_incref(lines), "");
+	printf("reader %lld was erased: the address isn't kept, what was sent stays true\n\n",
+	       (long long)subscriber);
+	return show_lines(lines);
+}
+
 static int run(struct ctl *ctl)
 {
 	struct address address;
 	_cleanup_params_ struct db_params p = {0};
 	_cleanup_result_ struct pg_result *who = NULL;
-	const char *text = ctl_value(ctl, "issue");
-	int64_t issue = 0;
+	const char *text = ctl_value(ctl, "issue"), *reader = ctl_arg(ctl, 0);
+	bool by_number = issue_is_number(reader);
+	int64_t issue = 0, number = 0;
 	int r = text ? check_number("issue", text, &issue) : CTL_OK;
 	if (r == CTL_OK)
-		r = check_address(ctl_arg(ctl, 0), &address);
+		r = by_number ? check_number("subscriber", reader, &number)
+			      : check_address(reader, &address);
+	if (r == CTL_OK && issue) {
+		_cleanup_result_ struct pg_result *res = NULL;
+		r = issue_numbers(ctl, issue, &res);
+	}
 	if (r != CTL_OK)
 		return r;
-	params_text(&p, address.norm);
+	params_text(&p, by_number ? NULL : address.norm);
+	if (by_number)
+		params_int64(&p, number);
+	else
+		params_null(&p);
 	r = ctl_query(ctl, sql_ctl_explain_who, &p, &who);
 	if (r != CTL_OK)
 		return r;
-	return db_rows(who) ? explain(ctl, who, issue) : unknown(ctl, &address);
+	if (db_rows(who))
+		return explain(ctl, who, issue);
+	return by_number ? erased(ctl, number, issue) : unknown(ctl, &address);
 }
 
 static const struct ctl_option options[] = {
@@ -166,10 +201,13 @@ static const struct ctl_option options[] = {
 };
 
 static const struct ctl_verb verbs[] = {
-    {NULL, "ADDRESS", "Tell everything that happened to one reader.", run, 1, 1, options,
+    {NULL, "ADDRESS|NUMBER", "Tell everything that happened to one reader.", run, 1, 1, options,
      "An issue is for those who were its readers when it opened. Each time an edition opens one,\n"
      "its gen rises; readers note the gen at which they came, and the issue the one at which it\n"
-     "opened.",
+     "opened. Windows are told as SESSION.NUMBER of the engine's host. In doubt is what was "
+     "handed\n"
+     "over and whose answer was never seen: it says who decided so, and what became of it. The\n"
+     "number of a reader, as audits tell it, finds one who was erased, too.",
      false},
     {0},
 };

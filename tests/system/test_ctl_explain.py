@@ -87,13 +87,13 @@ def story(news, reader, *words):
 
 
 @pytest.mark.parametrize("reader, kind, words", [
-    (1, "delivery", 'delivered by local (window 1.1), "250", queue id 4Xq'),
-    (2, "delivery", 'refused for good by local (window 1.1), "550 5.1.1 no user"'),
-    (3, "attempt", 'try 1 by local (window 1.1): mailbox full, "452 4.2.2 full"'),
+    (1, "delivery", 'delivered by local (window 1.1 of mail1), "250", queue id 4Xq'),
+    (2, "delivery", 'refused for good by local (window 1.1 of mail1), "550 5.1.1 no user"'),
+    (3, "attempt", 'try 1 by local (window 1.1 of mail1): mailbox full, "452 4.2.2 full"'),
     (3, "deferral", "will be tried again, after 1 try: mailbox full"),
     (4, "delivery", "in doubt: handed over, the answer was never seen, relay local"),
     (5, "window", "taken by the engine on mail1 (window 1.2), not known yet"),
-    (6, "waiting", "waits for its turn (lane UTC, other)"),
+    (6, "waiting", "waits for its turn (lane UTC, other) behind reader 5 of 6"),
 ])
 def test_each_way_that_an_issue_may_go_is_told(busy, reader, kind, words):
     lines = story(busy, reader)
@@ -164,3 +164,138 @@ def test_an_erased_reader_is_known_as_suppressed_at_most(busy):
     assert "isn't a reader" in busy.ctl("explain", "r7@one.example")
     [line] = busy.json("explain", "r7@one.example")
     assert (line["kind"], line["detail"]) == ("suppression", {"reason": "complaint"})
+
+
+def test_an_erased_reader_is_found_by_number(busy):
+    before = story(busy, 1)
+    assert busy.json("explain", "1") == busy.json("explain", "r1@one.example")
+    busy.ask("DELETE FROM subscriber WHERE id = 1")
+    busy.ctl("explain", "r1@one.example", status=3)
+    assert "known by number only" in busy.errors
+    after = [(line["kind"], line["text"]) for line in busy.json("explain", "1")]
+    assert after[0] == before[0] and after[2] == before[2]
+    assert "opened, for them (it opened at gen 1)" in after[1][1]
+    assert busy.ctl("explain", "1").startswith("reader 1 was erased")
+    busy.ctl("explain", "4711", status=3)
+
+
+# ---- who they were to an issue -----------------------------------------------------------------
+
+
+def put(busy, reader, kind, status=None, edition=None):
+    busy.ask("SELECT subscription_put(%s, %s, %s, %s, %s, NULL, NULL, NULL, now())", busy.list, reader, kind,
+             edition, status)
+
+
+def opening(news, reader, issue):
+    return next(line["text"] for line in news.json("explain", f"r{reader}@one.example")
+                if line["kind"] == "issue" and line["issue"] == issue)
+
+
+def test_what_a_reader_was_when_an_issue_opened_is_told(busy):
+    other = busy.one("INSERT INTO edition (list, name, schedule, starts) VALUES (%s, 'other', 'manual', '-infinity')"
+                     " RETURNING id", busy.list)
+    busy.reader("r9@one.example", kind="join", status="pending")
+    put(busy, 6, "unsubscribe", "unsubscribed")
+    put(busy, 7, "move", edition=other)
+    put(busy, 8, "unsubscribe", "unsubscribed")
+    busy.article("Two")
+    issue = busy.open()
+    put(busy, 9, "confirm", "active")
+    put(busy, 8, "undo", "active")
+    assert "opened, not for them: they had left" in opening(busy, 6, issue)
+    assert "opened, not for them: they read another edition of the list then" in opening(busy, 7, issue)
+    assert "opened, for them after all: they had left, and took it back" in opening(busy, 8, issue)
+    assert "opened, not for them: they were pending" in opening(busy, 9, issue)
+    assert "opened, for them (theirs since gen 1" in opening(busy, 6, busy.issue)
+    assert "opened, for them (it opened at gen 1)" in opening(busy, 7, busy.issue)
+    assert "nothing was sent: they moved to another edition" in story(busy, 7, "--issue", busy.issue)[-1][1]
+    assert story(busy, 8, "--issue", issue)[-1][1].endswith("waits for the end of the issue, which looks for those"
+                                                            " who changed lanes")
+    put(busy, 6, "join", "active")
+    assert story(busy, 6, "--issue", busy.issue)[-1][1].endswith(
+        "nothing was sent: they had left, and came back as new readers")
+
+
+# ---- doubts ------------------------------------------------------------------------------------
+
+
+def last(news, reader):
+    line = news.json("explain", f"r{reader}@one.example", "--issue", news.issue)[-1]
+    return line["text"], line["detail"]
+
+
+@pytest.mark.parametrize("reason, policy, decided_by, becomes", [
+    ("in doubt: cut", "skip", "the connection's end", "not sent again, as the list has it"),
+    ("in doubt: timeout", "resend", "the connection's end", "an operator may decide (digestctl issue settle"),
+    ("in doubt: the process ended", "skip", "the engine's next life, from its journal", "not sent again"),
+    ("in doubt, held: the journal is missing", "resend", "the engine's next life, without its journal",
+     "an operator decides (digestctl issue settle"),
+])
+def test_who_decided_that_it_is_in_doubt_and_what_follows(busy, reason, policy, decided_by, becomes):
+    busy.ask("UPDATE list SET doubt = %s", policy)
+    busy.ask("SET session_replication_role = replica")
+    busy.ask("UPDATE delivery SET reason = %s WHERE subscriber = 4", reason)
+    busy.ask("SET session_replication_role = DEFAULT")
+    text, detail = last(busy, 4)
+    assert "in doubt: handed over, the answer was never seen, relay local (window 1.1 of mail1): " in text
+    assert f"; decided by {decided_by}; {becomes}" in text and text.endswith("; they have it or not")
+    assert reason.split(": ")[1] in text
+    assert (detail["decided_by"], detail["policy"], detail["copy_may_exist"]) == (decided_by, policy, False)
+
+
+def test_an_operators_word_about_a_doubt_is_told(busy):
+    busy.ctl("issue", "settle", busy.issue, "--doubt", "skip", "--yes")
+    assert "; an operator left it at that; they have it or not" in last(busy, 4)[0]
+
+
+def test_a_doubt_that_went_again_may_have_left_a_copy(busy):
+    busy.ctl("issue", "settle", busy.issue, "--doubt", "resend", "--yes")
+    lines = story(busy, 4)
+    assert "; an operator has it go once more; they have it or not" in lines[-2][1]
+    assert "is due to be tried again, after 1 try: in doubt" in lines[-1][1]
+    n, _ = busy.take("retry")
+    assert f"is being tried again by the engine on mail1 (window 1.{n})" in last(busy, 4)[0]
+    busy.deliver(busy.issue, n, [4], attempt=2, code=250)
+    busy.settle(n, delivered=1)
+    lines = story(busy, 4)
+    assert "try 1 is in doubt: handed over, the answer was never seen, relay local" in lines[-2][1]
+    assert "cut; decided by the connection's end; it went once more" in lines[-2][1]
+    assert lines[-1][1].endswith("; after a doubt, so they may have it twice, with the same Message-ID")
+    assert last(busy, 4)[1]["copy_may_exist"] is True
+
+
+def test_a_second_doubt_stays_one(busy):
+    busy.ctl("issue", "settle", busy.issue, "--doubt", "resend", "--yes")
+    n, _ = busy.take("retry")
+    busy.deliver(busy.issue, n, [4], outcome="in_doubt", attempt=2, reason="in doubt: timeout")
+    busy.settle(n, in_doubt=1)
+    lines = [text for kind, text in story(busy, 4) if kind in ("attempt", "delivery")]
+    assert len(lines) == 2 and all("in doubt" in text and "never seen" in text for text in lines)
+
+
+def test_a_second_fact_is_told_with_the_copy_it_means(busy):
+    busy.deliver(busy.issue, 1, [1], attempt=2, code=250)
+    text, detail = last(busy, 1)
+    assert "a second word about it: delivered" in text and "they may have it twice" in text
+    assert detail["copy_may_exist"] is True
+
+
+def test_who_waits_with_an_engine_that_is_gone_is_told_so(busy):
+    busy.ask("UPDATE session SET dead = true")
+    assert last(busy, 5)[0].endswith("; that engine is gone, they wait until it comes back or is retired")
+
+
+def test_a_window_that_the_next_life_settled_is_told(busy):
+    busy.ask("UPDATE session SET dead = true, ended_at = now() - interval '1 h'")
+    assert last(busy, 1)[0].endswith("; its window was settled by the engine's next life")
+
+
+def test_one_issues_story_leaves_other_lists_out(busy):
+    other = busy.one("INSERT INTO list (name, title, from_addr, return_path, base_url) VALUES ('else', 'Else',"
+                     " 'a@b.example', 'a@b.example', 'https://e.example') RETURNING id")
+    busy.ask("INSERT INTO edition (list, name, schedule, starts, is_default) VALUES (%s, 'x', 'manual', now(), true)",
+             other)
+    busy.ask("SELECT subscription_put(%s, 1, 'join', NULL, 'active', NULL, NULL, NULL, now())", other)
+    assert any("else/x" in text for _, text in story(busy, 1))
+    assert not any("else/x" in text for _, text in story(busy, 1, "--issue", busy.issue))
