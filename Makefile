@@ -2,13 +2,15 @@
 #
 # All paths are relative, so that a checkout may lie anywhere, under a name with spaces too.
 # O is the build directory; SAN=1 builds with the address and undefined-behaviour sanitizers,
-# WERROR=1 makes warnings errors (as CI does).
+# WERROR=1 makes warnings errors (as CI does). FAULTS=1 builds the fault points in
+# (daemon/base/faultpoint.h): `make FAULTS=1 O=build/faults`.
 
 O       ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SAN     ?=
 WERROR  ?=
+FAULTS  ?=
 V       ?=
 Q       := $(if $(V),,@)
 
@@ -50,6 +52,7 @@ SANFLAGS += -fsanitize=fuzzer-no-link
 endif
 CFLAGS  ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN) $(SANFLAGS) -D_GNU_SOURCE \
+             $(if $(FAULTS),-DFAULTS) \
              -Idaemon -I$(O)/gen $(PKG_CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 

@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/curlloop.h"
+#include "base/faultpoint.h"
 #include "base/log.h"
 #include "news/poller.h"
 #include "plan/planner.h"
@@ -237,6 +238,8 @@ static void close_engine(struct engine *e)
 int main(int argc, char **argv)
 {
 	struct engine e = {.identity = {.dir = -1, .lock = -1}};
+	if (FAULT_POINTS_LISTED(argc, argv))
+		return EXIT_SUCCESS;
 	int status = start_program(&about, argc, argv, &e.settings);
 	if (status >= 0)
 		return status;

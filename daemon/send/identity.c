@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "base/faultpoint.h"
 #include "base/log.h"
 
 int uuid_make(char ret[static UUID_TEXT])
@@ -92,9 +93,11 @@ int identity_take(const char *state_dir, struct identity *ret, struct why *why)
 	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
 		return why_set(why, -EBUSY, "%s: another digestd is running with it", state_dir);
 
+	FAULT_POINT("identity-file-made");
 	int r = read_or_make(lock, id.engine, why);
 	if (r < 0)
 		return why_prefix(why, r, "%s/", state_dir);
+	FAULT_POINT("identity-known");
 	r = learn_machine(&id, why);
 	if (r < 0)
 		return r;

@@ -8,12 +8,17 @@
 #include <zlib.h>
 
 #include "base/buf.h"
+#include "base/faultpoint.h"
 #include "base/log.h"
 #include "send/journal_inside.h"
 
 enum {
 	RESERVE = 1 << 20, /* bytes that are allocated ahead at a time */
-	FULL = 64 << 20,   /* a file of so many bytes is followed by another */
+#ifdef FAULTS
+	FULL = 16 << 10, /* seen in a test, too */
+#else
+	FULL = 64 << 20, /* a file of so many bytes is followed by another */
+#endif
 };
 
 struct journal {
@@ -108,6 +113,10 @@ int journal_flush(struct journal *j)
 		return r;
 	}
 	size_t done = 0;
+	if (j->pending.len && FAULT_ARMED("journal-torn")) {
+		FAULT_POINT_IF(pwrite(j->fd, j->pending.data, j->pending.len / 2, j->end) > 0,
+			       "journal-torn");
+	}
 	while (done < j->pending.len) {
 		ssize_t n = pwrite(j->fd, j->pending.data + done, j->pending.len - done,
 				   j->end + (off_t)done);
@@ -124,6 +133,7 @@ int journal_flush(struct journal *j)
 	}
 	j->end += (off_t)done;
 	buf_reset(&j->pending);
+	FAULT_POINT_IF(done, "journal-written");
 	return 0;
 }
 
@@ -150,8 +160,10 @@ int journal_intent(struct journal *j, const struct journal_intent *intent)
 	}
 	j->unanswered++;
 	r = reserve(j);
+	FAULT_POINT("journal-intent-reserved");
 	if (r == 0)
 		r = journal_flush(j);
+	FAULT_POINT("journal-intent-written");
 	if (r < 0) {
 		j->unanswered--;
 		buf_truncate(&j->pending, at);
@@ -206,6 +218,7 @@ static int make_file(const struct journal *j, unsigned number, int *ret)
 	_cleanup_close_ int fd = openat(j->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
+	FAULT_POINT("journal-file-made");
 	ssize_t n = pwrite(fd, j->head, sizeof(j->head), 0);
 	if (n != (ssize_t)sizeof(j->head)) {
 		int r = n < 0 ? -errno : -ENOSPC;
@@ -275,8 +288,10 @@ int journal_rotate(struct journal *j)
 		close(next.fd);
 		return r;
 	}
+	FAULT_POINT("journal-rotate-begun");
 	close_file(j);
 	*j = next;
+	FAULT_POINT("journal-rotated");
 	return 0;
 }
 
@@ -307,8 +322,10 @@ int journal_tidy(struct journal *j, usec_t keep)
 		journal_file_name(numbers[i], name);
 		if (numbers[i] == j->number || fstatat(j->dir, name, &st, 0) < 0)
 			continue;
-		if ((usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + keep < clock_now())
+		if ((usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + keep < clock_now()) {
 			unlinkat(j->dir, name, 0);
+			FAULT_POINT("journal-tidied");
+		}
 	}
 	return 0;
 }

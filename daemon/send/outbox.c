@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/faultpoint.h"
 #include "base/log.h"
 #include "queries.h"
 #include "send/outbox_inside.h"
@@ -121,8 +122,8 @@ static int on_beat_timer(sd_event_source *timer, uint64_t at, void *user)
 	struct outbox *o = user;
 	bool lives = o->state >= OUTBOX_RUNNING && o->state <= OUTBOX_DRAINING;
 	outbox_beat(o);
-	if (lives && clock_mono() - o->keys_read > KEYS_EVERY * USEC_PER_SEC &&
-	    db_is_up(o->parts.db)) {
+	usec_t every = KEYS_EVERY * USEC_PER_SEC / (usec_t)o->settings->timing.scale;
+	if (lives && clock_mono() - o->keys_read > every && db_is_up(o->parts.db)) {
 		o->keys_read = clock_mono();
 		db_query(o->parts.db, sql_link_keys, NULL, on_keys, NULL, o);
 		if (o->journal)
@@ -136,6 +137,7 @@ static int on_beat_timer(sd_event_source *timer, uint64_t at, void *user)
 static void leave_end(void *user, const struct db_end *end)
 {
 	struct outbox *o = user;
+	FAULT_POINT("drain-session-ended");
 	if (end->outcome != DB_DONE && !end->closing)
 		log_warning("the session's end couldn't be recorded");
 	outbox_end(o, 0);
@@ -143,6 +145,7 @@ static void leave_end(void *user, const struct db_end *end)
 
 static void leave(struct outbox *o)
 {
+	FAULT_POINT("drain-all-recorded");
 	_cleanup_params_ struct db_params p = {0};
 	params_int64(&p, o->session);
 	params_usec(&p, clock_now());
@@ -152,9 +155,11 @@ static void leave(struct outbox *o)
 
 static void start_draining(struct outbox *o)
 {
+	FAULT_POINT("drain-begun");
 	for (struct window *w = o->windows; w; w = w->next)
 		outbox_return_waiting(o, w, "shut down", 0);
 	outbox_wire_close(o);
+	FAULT_POINT("drain-waiting-returned");
 	arm(o->drain_timer, o->settings->timing.drain);
 	outbox_turn_soon(o, 0);
 }

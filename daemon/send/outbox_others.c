@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/faultpoint.h"
 #include "base/log.h"
 #include "queries.h"
 #include "send/outbox_inside.h"
@@ -186,6 +187,7 @@ static int on_beat(struct db_tx *tx, const struct pg_result *rows, void *user)
 	if (db_rows(rows) == 0)
 		return -EOWNERDEAD;
 	o->beat_sent = o->beat_trying;
+	FAULT_POINT("beat-answered");
 	return 0;
 }
 
@@ -216,6 +218,7 @@ void outbox_beat(struct outbox *o)
 	o->beat_trying = clock_boot();
 	if (db_query(o->parts.db, sql_session_beat, &p, on_beat, beat_end, o) < 0)
 		o->beat_trying = 0;
+	FAULT_POINT("beat-sent");
 }
 
 usec_t outbox_beat_wait(const struct outbox *o)

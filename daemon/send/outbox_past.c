@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/faultpoint.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "queries.h"
@@ -100,6 +101,7 @@ static int on_session(struct db_tx *tx, const struct pg_result *rows, void *user
 	if (p->retired || p->rival[0])
 		return 0;
 	o->session = db_int(rows, 0, 1);
+	FAULT_POINT("past-session-begun");
 	_cleanup_params_ struct db_params params = {0};
 	params_int64(&params, o->engine);
 	params_text(&params, o->parts.identity->place);
@@ -172,6 +174,7 @@ static int on_reply(void *user, const struct journal_reply *record)
 	if (!m || m->state >= MEMBER_ENDED)
 		return 0;
 	struct smtp_reply reply = outbox_reply_of(record);
+	FAULT_POINT("past-reply-found");
 	outbox_answer(p->o, w, m, record->relay, record->at, &reply);
 	p->replies++;
 	return 0;
@@ -183,6 +186,7 @@ static void doubt_members(struct past *p, struct window *w, bool all, const char
 		struct member *m = &w->members[i];
 		if (m->state != MEMBER_INTENT && !(all && m->state == MEMBER_WAITING))
 			continue;
+		FAULT_POINT("past-doubt-found");
 		outbox_doubt(p->o, w, m, m->result.relay, cause, all);
 		p->doubts++;
 	}
@@ -283,11 +287,14 @@ static void begin_end(void *user, const struct db_end *end)
 		return;
 	}
 	o->rival = (struct watch){0};
+	FAULT_POINT("past-session-committed");
 	struct why why = {""};
 	const struct identity *id = o->parts.identity;
 	int r = settle(p, &why);
+	FAULT_POINT("past-settled");
 	if (r == 0)
 		r = journal_open(id->dir, id->engine, id->boot, o->session, &o->journal, &why);
+	FAULT_POINT("past-journal-open");
 	if (r == 0)
 		name_issues(p);
 	if (r < 0) {
@@ -340,4 +347,5 @@ void outbox_past_begin(struct outbox *o)
 		past_free(p);
 		outbox_end(o, -ENOMEM);
 	}
+	FAULT_POINT("past-session-asked");
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/faultpoint.h"
 #include "queries.h"
 #include "send/outbox_inside.h"
 
@@ -31,6 +32,7 @@ static int on_taken(struct db_tx *tx, const struct pg_result *rows, void *user)
 	if (r < 0)
 		return r;
 	window_end_unfit(w);
+	FAULT_POINT("turn-window-taken");
 	w->next = o->taken;
 	o->taken = w;
 	o->ask[w->kind] = o->turn_again = true;
@@ -46,6 +48,7 @@ static int on_letters(struct db_tx *tx, const struct pg_result *rows, void *user
 	if (r < 0)
 		return r == -ENODATA ? 0 : r;
 	window_end_unfit(w);
+	FAULT_POINT("turn-window-taken");
 	w->next = o->taken;
 	o->taken = w;
 	return 0;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/faultpoint.h"
 #include "base/log.h"
 #include "queries.h"
 #include "send/ledger.h"
@@ -35,6 +36,7 @@ static void drop_settled(struct outbox *o)
 		}
 		*at = w->next;
 		journal_settled(o->journal, w->session, w->n);
+		FAULT_POINT("turn-window-settled");
 		log_debug("%s window %d.%d of issue %lld is settled: %zu delivered, %zu refused, "
 			  "%zu deferred",
 			  window_kind_name(w->kind), w->session, w->n, (long long)w->issue,
@@ -189,8 +191,10 @@ void outbox_turn(struct outbox *o)
 	o->turn_again = false;
 	o->turn_began = clock_mono();
 	struct db_tx *tx = build_turn(o, clock_now());
-	if (tx && db_tx_submit(tx, turn_end, o) == 0)
+	if (tx && db_tx_submit(tx, turn_end, o) == 0) {
+		FAULT_POINT_IF(ledger_backlog(o->windows), "turn-outcomes-begun");
 		return;
+	}
 	log_error("out of memory: a turn of the outbox is put off");
 	turn_end(o, &(struct db_end){.outcome = DB_FAILED, .err = -ENOMEM});
 }
@@ -206,6 +210,7 @@ static void undo_turn(struct outbox *o)
 
 static void turn_failed(struct outbox *o, const struct db_end *end)
 {
+	FAULT_POINT_IF(!end->closing, "turn-failed");
 	undo_turn(o);
 	if (end->closing || end->outcome != DB_FAILED)
 		return;
@@ -225,10 +230,12 @@ static void turn_done(struct outbox *o, bool unreplicated)
 			  "digestd is started again");
 		o->may_take = false;
 	}
+	FAULT_POINT_IF(ledger_backlog(o->windows), "turn-outcomes-committed");
 	ledger_end(o->windows, true);
 	looked(o);
 	drop_settled(o);
 	if (o->taken) {
+		FAULT_POINT("turn-take-committed");
 		for (struct window *w = o->taken; w && o->state == OUTBOX_DRAINING; w = w->next)
 			outbox_return_waiting(o, w, "shut down", 0);
 		outbox_windows_add(o, o->taken);
@@ -252,6 +259,7 @@ static void turn_end(void *user, const struct db_end *end)
 	case DB_DONE: turn_done(o, end->unreplicated); break;
 	case DB_UNKNOWN:
 		if (!end->closing) {
+			FAULT_POINT("turn-unknown");
 			turn_ask(o);
 			break;
 		}
@@ -279,9 +287,11 @@ static void ask_end(void *user, const struct db_end *end)
 	} else if (end->outcome != DB_DONE) {
 		turn_ask(o);
 	} else if (o->turn_found == o->turn) {
+		FAULT_POINT("turn-known-done");
 		log_notice("the answer to a commit was lost; it had been done");
 		turn_done(o, false);
 	} else {
+		FAULT_POINT("turn-known-undone");
 		log_notice("the answer to a commit was lost; it hadn't been done");
 		undo_turn(o);
 		outbox_turn_soon(o, 0);

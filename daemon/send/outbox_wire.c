@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/faultpoint.h"
 #include "base/log.h"
 #include "queries.h"
 #include "send/outbox_inside.h"
@@ -126,6 +127,7 @@ static const struct smtp_mail *give(struct outbox *o, struct slot *s, int32_t re
 	};
 	window_enter(s->window, s->member, MEMBER_OUT);
 	o->out[s->window->kind]++;
+	FAULT_POINT("wire-mail-given");
 	return &s->mail;
 }
 
@@ -187,6 +189,7 @@ static int on_intent(void *user, const struct smtp_mail *mail)
 	    .relay = s->relay,
 	    .at = clock_now(),
 	};
+	FAULT_POINT("journal-intent-before");
 	int r = journal_intent(o->journal, &intent);
 	if (r < 0) {
 		if (o->journal_rests <= clock_mono())
@@ -224,6 +227,7 @@ static void on_returned(void *user, const struct smtp_mail *mail, enum smtp_end 
 	struct outbox *o = user;
 	struct slot *s = mail->user;
 	struct member *m = s->member;
+	FAULT_POINT("wire-mail-returned");
 	if (s->member->withdrawn)
 		window_end(s->window, m,
 			   &(struct result){.ending = END_SKIPPED,
@@ -241,8 +245,10 @@ static void on_voided(void *user, const struct smtp_mail *mail, enum smtp_end en
 	struct outbox *o = user;
 	struct slot *s = mail->user;
 	struct journal_key key = key_of(s);
+	FAULT_POINT("wire-void-before");
 	if (journal_void(o->journal, &key) < 0)
 		log_warning("the journal can't be told that a mail didn't go");
+	FAULT_POINT("wire-voided");
 	on_returned(user, mail, end);
 }
 
@@ -251,6 +257,7 @@ static void on_outcome(void *user, const struct smtp_mail *mail, const struct sm
 	struct outbox *o = user;
 	struct slot *s = mail->user;
 	usec_t now = clock_now();
+	FAULT_POINT("wire-reply-read");
 	if (s->intent) {
 		const struct journal_reply record = {
 		    .key = key_of(s),
@@ -264,8 +271,10 @@ static void on_outcome(void *user, const struct smtp_mail *mail, const struct sm
 		};
 		if (journal_reply(o->journal, &record) < 0)
 			log_error("a reply can't be put into the journal");
+		FAULT_POINT("wire-reply-kept");
 	}
 	outbox_answer(o, s->window, s->member, s->relay, now, reply);
+	FAULT_POINT("wire-reply-acted-on");
 	back(o, s);
 }
 
@@ -276,7 +285,9 @@ static void on_doubt(void *user, const struct smtp_mail *mail, enum smtp_end end
 	log_warning("%s %lld to %lld is in doubt: handed over, no answer (%s)",
 		    s->window->issue ? "issue" : "letter", (long long)s->window->issue,
 		    (long long)s->member->id, smtp_end_name(end));
+	FAULT_POINT("wire-doubt-before");
 	outbox_doubt(o, s->window, s->member, s->relay, smtp_end_name(end), false);
+	FAULT_POINT("wire-doubt-noted");
 	back(o, s);
 }
 

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "base/faultpoint.h"
+
 void smtp_wire_put(struct smtp_wire *w, struct str view, const char *dot)
 {
 	w->pending = view;
@@ -15,13 +17,19 @@ int smtp_wire_send(struct smtp_wire *w, bool *ret_moved)
 		size_t n = 0;
 		if (w->dot)
 			w->tried = true;
-		CURLcode code = curl_easy_send(w->easy, w->pending.p, w->pending.n, &n);
+		size_t most = w->pending.n;
+		FAULT_POINT_IF(w->dot, "smtp-dot-before");
+		if (w->dot && w->pending.p <= w->dot && FAULT_ARMED("smtp-dot-half"))
+			most = (size_t)(w->dot + SMTP_DOT_BYTES / 2 - w->pending.p);
+		CURLcode code = curl_easy_send(w->easy, w->pending.p, most, &n);
 		if (code == CURLE_AGAIN || (code == CURLE_OK && !n))
 			return -EAGAIN;
 		if (code != CURLE_OK)
 			return -EPIPE;
 		*ret_moved = true;
 		w->pending = str_from(w->pending, n);
+		FAULT_POINT_IF(w->dot && smtp_wire_dot(w) == SMTP_DOT_MAYBE, "smtp-dot-half");
+		FAULT_POINT_IF(w->dot && smtp_wire_dot(w) == SMTP_DOT_SENT, "smtp-dot-sent");
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/faultpoint.h"
 #include "base/log.h"
 
 static void enter(struct db *db, enum db_state state);
@@ -96,7 +97,11 @@ static void enter(struct db *db, enum db_state state)
 	case DB_LISTENING: sent = send_listen(db); break;
 	case DB_BEGINNING: sent = send_begin(db); break;
 	case DB_STEPPING: sent = send_step(db); break;
-	case DB_COMMITTING: sent = PQsendQuery(db->conn, "COMMIT"); break;
+	case DB_COMMITTING:
+		FAULT_POINT("db-commit-before");
+		sent = PQsendQuery(db->conn, "COMMIT");
+		FAULT_POINT("db-commit-sent");
+		break;
 	case DB_ROLLING_BACK: sent = PQsendQuery(db->conn, "ROLLBACK"); break;
 	default: break;
 	}
@@ -182,6 +187,7 @@ static void step_answered(struct db *db)
 static void commit_answered(struct db *db)
 {
 	struct db_tx *tx = db->queue;
+	FAULT_POINT("db-commit-answered");
 	if (db->answer_committed) {
 		ended(db);
 	} else if (!db->answer_failed) {
@@ -240,6 +246,7 @@ static void step_done(struct db *db, const PGresult *res)
 		tx_failed(tx, -EINVAL, NULL);
 		return;
 	}
+	FAULT_POINT_IF(db->state == DB_COPIED, "db-copy-done");
 	if (!tx->at->fn || tx->forgotten || tx->end.outcome == DB_FAILED)
 		return;
 	tx->told = true;
@@ -265,9 +272,10 @@ void db_run_result(struct db *db, PGresult *res)
 		break;
 	case PGRES_EMPTY_QUERY: break;
 	case PGRES_COPY_IN:
-		if (db->state == DB_STEPPING && tx->at->copy)
+		if (db->state == DB_STEPPING && tx->at->copy) {
+			FAULT_POINT("db-copy-begun");
 			enter(db, DB_COPYING);
-		else if (PQputCopyEnd(db->conn, "no rows were expected") < 0)
+		} else if (PQputCopyEnd(db->conn, "no rows were expected") < 0)
 			db_link_lose(db, NULL);
 		break;
 	case PGRES_COPY_OUT:
@@ -300,6 +308,7 @@ void db_run_feed(struct db *db)
 			return;
 	}
 	int ended_copy = PQputCopyEnd(db->conn, NULL);
+	FAULT_POINT("db-copy-fed");
 	if (ended_copy < 0)
 		db_link_lose(db, NULL);
 	else if (ended_copy > 0)
