@@ -164,7 +164,12 @@ DRIVER_LDFLAGS_store_driver := \
 # has a PostgreSQL of its own.
 WORKERS ?= 4
 
-system: all $(DRIVER_BIN) ## the system tests (pytest) against the programs in O
+# The engine with its fault points in, for tests that let it die at each of them.
+.PHONY: faults
+faults:
+	+@$(MAKE) --no-print-directory FAULTS=1 SAN= O=$(O)/faults $(O)/faults/digestd
+
+system: all faults $(DRIVER_BIN) ## the system tests (pytest) against the programs in O
 	DIGESTD_BUILD=$(O) /usr/bin/python3 -m pytest -q -p no:cacheprovider -n $(WORKERS) \
 		--dist loadfile tests/system $(PYTEST)
 

@@ -115,8 +115,10 @@ void fault_point_pass(const char *name)
 
 bool fault_points_listed(int argc, char **argv)
 {
-	if (argc != 2 || strcmp(argv[1], "--list-fault-points") != 0)
+	if (argc != 2 || strcmp(argv[1], "--list-fault-points") != 0) {
+		read_asked();
 		return false;
+	}
 	const char *all[POINTS];
 	size_t n = names(all);
 	for (size_t i = 0; i < n; i++)

@@ -23,7 +23,10 @@
 void fault_point_pass(const char *name);
 bool fault_point_armed(const char *name);
 
-/* Prints the table when --list-fault-points is the only argument; then true. */
+/*
+ * First in main(): prints the table when --list-fault-points is the only argument; then true. A
+ * $DIGESTD_FAULT that nobody understands ends the process.
+ */
 bool fault_points_listed(int argc, char **argv);
 
 #define FAULT_POINT(text)                                                                          \

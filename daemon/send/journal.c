@@ -15,7 +15,7 @@
 enum {
 	RESERVE = 1 << 20, /* bytes that are allocated ahead at a time */
 #ifdef FAULTS
-	FULL = 16 << 10, /* seen in a test, too */
+	FULL = 256, /* seen in a test, too */
 #else
 	FULL = 64 << 20, /* a file of so many bytes is followed by another */
 #endif

@@ -91,16 +91,15 @@ class Proxy:
                         return
                     if not data:
                         return
-                    if end is server:
-                        client.sendall(data)
-                        continue
-                    if self.word and self.after:
+                    if end is client and self.word and self.after:
                         heard += data
-                    if self.word and self.word in data and self.after in heard:
+                    if end is client and self.word and self.word in data and self.after in heard:
                         self._cut(client, server, data)
                         return
-                    else:
-                        server.sendall(data)
+                    try:
+                        (client if end is server else server).sendall(data)
+                    except ConnectionError:
+                        return
 
     def _cut(self, client, server, data):
         word, self.word = self.word, None
