@@ -232,6 +232,24 @@ def test_a_whole_journal_doubts_only_what_was_on_the_wire(make):
     assert news.value("SELECT count(*) FROM anomaly") == 0
 
 
+@pytest.mark.parametrize("damage", [None, lose])
+def test_who_left_after_they_got_it_is_not_recorded_as_skipped(make, damage):
+    """What the journal has goes before what the store says of them meanwhile."""
+    engine, news, smtpd = make(readers=300, doubt="skip")
+    issue, before = killed_in_the_middle(engine, news, smtpd)
+    news.run("SELECT subscription_put(list, subscriber, 'unsubscribe', NULL, 'unsubscribed', NULL, NULL, '{}', now())"
+             " FROM subscription")
+    if damage:
+        damage(engine)
+    with engine:
+        engine.wait_for(lambda: news.value("SELECT count(*) FROM send_window WHERE settled_at IS NULL") == 0)
+    skipped = {row[0] for row in news.rows(
+        "SELECT p.email FROM delivery d JOIN subscriber p ON p.id = d.subscriber"
+        " WHERE d.issue = %s AND d.outcome = 'skipped'", issue)}
+    assert not skipped & before
+    assert news.outcomes(issue)["in_doubt"] <= (300 if damage else 5)
+
+
 def test_after_a_power_loss_a_later_kill_doubts_only_what_was_on_the_wire(make):
     """The files from before the power loss say nothing about the windows since."""
     engine, news, smtpd = make(readers=300)
