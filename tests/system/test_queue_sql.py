@@ -724,6 +724,32 @@ def test_who_is_in_doubt_may_be_put_off(q):
     assert q.rows("SELECT tries, session FROM deferral") == [(3, None)]
 
 
+@pytest.mark.parametrize("end", ["skipped", "expired"])
+def test_who_stays_in_doubt_is_counted_so(q, end):
+    """An operator had it sent again, and the reader was gone by then."""
+    later = "2026-11-24 12:05:00+00"
+    reader, other = q.reader(), q.reader()
+    issue, session = q.open(), q.session()
+    q.take("fresh", session, 1)
+    q.deliver(issue, session, 1, reader, other, outcome="in_doubt")
+    q.settle(session, 1, in_doubt=2)
+    assert q.value("SELECT issue_doubts_settle(%s, 'resend', %s)", issue, NOON) == 2
+    assert q.take("retry", session, 2) == [reader, other]
+    put(q, row_of(issue, reader, session=session, n=2, at=later, outcome=end, attempt=0),
+        row_of(issue, other, session=session, n=2, at=later, attempt=2))
+    q.settle(session, 2, delivered=1, **{end: 1})
+    assert outcomes(q) == [(reader, "in_doubt", session), (other, "delivered", session)]
+    sums = "SELECT sum(delivered), sum(in_doubt), sum(skipped + expired), sum(deferred) FROM send_window"
+    assert q.rows(sums) == [(1, 1, 0, 2)]
+    # And so when it is decided again.
+    assert q.value("SELECT issue_doubts_settle(%s, 'resend', %s)", issue, NOON) == 1
+    assert q.rows(sums) == [(1, 0, 0, 3)]
+    assert q.take("retry", session, 3) == [reader]
+    put(q, row_of(issue, reader, session=session, n=3, at=later, outcome=end, attempt=0))
+    q.settle(session, 3, **{end: 1})
+    assert q.rows(sums) == [(1, 1, 0, 3)]
+
+
 def row_of(of_issue, to, **more):
     return {"issue": of_issue, "subscriber": to, "at": NOON, "session": 1, "n": 1, "variant": 1,
             "address_no": 1, "outcome": "delivered", "attempt": 1, **more}
