@@ -210,21 +210,30 @@ int journal_settled(struct journal *j, int32_t session, int32_t window)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* Makes a new file with nothing but its head. */
+/*
+ * Makes a new file with nothing but its head. It gets its name when it has that: one without would
+ * look as if records of it were lost, and cast doubt on everything that is open.
+ */
 static int make_file(const struct journal *j, unsigned number, int *ret)
 {
+	static const char unnamed[] = "journal.new";
 	char name[32];
 	journal_file_name(number, name);
-	_cleanup_close_ int fd = openat(j->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd =
+	    openat(j->dir, unnamed, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	FAULT_POINT("journal-file-made");
 	ssize_t n = pwrite(fd, j->head, sizeof(j->head), 0);
-	if (n != (ssize_t)sizeof(j->head)) {
-		int r = n < 0 ? -errno : -ENOSPC;
-		unlinkat(j->dir, name, 0);
+	int r = n == (ssize_t)sizeof(j->head) ? 0 : n < 0 ? -errno : -ENOSPC;
+	FAULT_POINT("journal-file-begun");
+	if (r == 0 && renameat(j->dir, unnamed, j->dir, name) < 0)
+		r = -errno;
+	if (r < 0) {
+		unlinkat(j->dir, unnamed, 0);
 		return r;
 	}
+	FAULT_POINT("journal-file-named");
 	*ret = fd;
 	fd = -1;
 	return 0;
