@@ -176,6 +176,21 @@ system: all faults $(DRIVER_BIN) ## the system tests (pytest) against the progra
 check: deps-test ## everything that must hold: builds, unit and system tests, with sanitizers too
 	@sh tests/check.sh
 
+# Rounds of chaos, each the seed that drew it (tests/chaos/chaos.py tells more): SEED=100 ROUNDS=50 is
+# the seeds 100 to 149. RESUME=1 leaves out those that were good before.
+ROUNDS  ?= 40
+SEED    ?= 1
+READERS ?= 2000
+ENGINES ?= 3
+POLICY  ?=
+RESUME  ?=
+
+.PHONY: chaos
+chaos: all faults $(O)/system/store_driver ## deliver while everything goes wrong: ROUNDS, SEED, READERS, POLICY
+	@/usr/bin/python3 -B tests/chaos/chaos.py --build "$(O)" --rounds $(ROUNDS) --seed $(SEED) \
+		--readers $(READERS) --engines $(ENGINES) $(if $(POLICY),--policy $(POLICY)) \
+		$(if $(RESUME),--resume)
+
 # What takes hours.
 check-long: deps-test ## what takes hours: fuzzing by millions, a big demo
 	+@$(MAKE) fuzz RUNS=$(if $(filter command line,$(origin RUNS)),$(RUNS),5000000)

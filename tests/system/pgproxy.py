@@ -80,7 +80,10 @@ class Proxy:
                 while client.recv(1 << 16):
                     pass
                 return
-            server.connect(self.target)
+            try:
+                server.connect(self.target)
+            except OSError:
+                return  # the server is away
             heard = b""
             while True:
                 ready, _, _ = select.select([client, server], [], [])

@@ -1,0 +1,242 @@
+#!/usr/bin/python3
+"""Rounds of chaos: engines deliver an issue while everything goes wrong that a seed has drawn; then what
+the store says is held against what the SMTP server itself wrote down.
+
+    make chaos ROUNDS=40 SEED=7 READERS=2000 ENGINES=3 POLICY=skip
+
+A round is its seed: `SEED=107 ROUNDS=1` runs one of them again. A long run is made of ranges of seeds;
+with --resume, seeds that the state file has as good are not run again.
+
+    world.py   the database, engines, proxies, the SMTP server: all that can be done to them
+    faults.py  what goes wrong          people.py  what readers do meanwhile
+    judge.py   what must hold           chaos.py   this: one round after the other
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "system")]
+
+import psycopg2  # noqa: E402
+
+import faults  # noqa: E402
+import people  # noqa: E402
+from judge import Judge  # noqa: E402
+from pg import Cluster  # noqa: E402
+from world import World  # noqa: E402
+
+TEMPLATE = "chaos_template"
+PATIENCE = 240   # seconds that a round may take to come to its end after the storm
+REAL_ONE_IN = 25
+
+
+def administer(cluster, *statements):
+    connection = psycopg2.connect(cluster.dsn())
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+    connection.close()
+
+
+def unsettled(world):
+    """What is still to come: None when everything has ended."""
+    [left] = world.ask("""SELECT (SELECT count(*) FROM issue WHERE ended_at IS NULL),
+        (SELECT count(*) FROM letter WHERE outcome IS NULL),
+        (SELECT count(*) FROM send_window WHERE settled_at IS NULL), (SELECT count(*) FROM deferral)""")
+    if not any(left):
+        return None
+    return "{} issues, {} letters, {} windows, {} deferrals".format(*left)
+
+
+def settle(world):
+    """As an operator: decides about doubts that are held for one."""
+    for issue, in world.ask("""SELECT DISTINCT d.issue FROM delivery d JOIN issue i ON i.id = d.issue
+            WHERE i.ended_at IS NULL AND d.outcome = 'in_doubt' AND d.reason LIKE 'in doubt, held:%%'"""):
+        world.ctl("issue", "settle", issue, "--doubt", world.policy, "--yes")
+        world.settled += 1
+
+
+def come_to_the_end(world):
+    end, looked = time.monotonic() + PATIENCE, 0
+    left = "everything"
+    while time.monotonic() < end:
+        world.tick()
+        if time.monotonic() - looked < 0.3:
+            continue
+        looked = time.monotonic()
+        try:
+            left = unsettled(world)
+            if left is None and not world.steps:
+                return None
+            if looked > end - PATIENCE + 1:
+                settle(world)
+        except psycopg2.Error as error:
+            left = str(error)
+    return left or f"{len(world.steps)} steps that can't be done"
+
+
+def storm(world, rng, readers, count, seed):
+    """Everything at the same time: an issue goes out, another one after some seconds."""
+    for host in world.hosts:
+        host.start()
+    people.early(world, rng)
+    world.open_issue()
+    world.began = time.monotonic()
+    world.steps = [(0.0, n, do, arguments) for n, (_, _, do, arguments) in enumerate(sorted(world.steps, key=lambda s: s[:2]))]
+    names = faults.draw(world, rng, count, seed)
+    people.live(world, rng, readers)
+    while world.now() < faults.STORM:
+        world.tick()
+    while world.database_away:
+        world.tick()
+    faults.calm(world)
+    return names
+
+
+def run_round(args, cluster, seed):
+    rng = random.Random(seed)
+    policy = args.policy or rng.choice(["skip", "resend"])
+    real = rng.randrange(REAL_ONE_IN) == 0
+    name = f"chaos_{seed}"
+    administer(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
+               f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER digestd_owner", f"ALTER DATABASE {name} SET timezone = 'UTC'")
+    began = time.monotonic()
+    world = World(args.build, cluster, name, args.readers, args.engines, policy, real)
+    try:
+        names = storm(world, rng, args.readers, rng.randrange(4, 10), seed)
+        stuck = come_to_the_end(world)
+        judge = Judge(world)
+        findings = judge.all()
+        if stuck:
+            findings.insert(0, ("the round", "doesn't come to its end: " + stuck))
+        result = {"seed": seed, "policy": policy, "real": real, "readers": args.readers, "engines": args.engines,
+                  "faults": names, "accepted": judge.accepted, "copies": judge.copies, "doubts": judge.doubts,
+                  "allowed": world.doubts_allowed, "lost": judge.lost, "settled": world.settled,
+                  "points": dict(world.hits), "seconds": round(time.monotonic() - began, 1), "ok": not findings}
+        tell(result)
+        if findings:
+            tell_story(args, world, judge, findings, seed)
+        return result
+    finally:
+        world.close()
+        if not args.keep:
+            administer(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def tell(r):
+    print(f"{r['seed']:6} {r['policy']:6}{' real' if r['real'] else ''} {r['accepted']:6} accepted {r['copies']:3} copies"
+          f" {r['doubts']:3}/{r['allowed']} doubts {r['lost']:3} lost, named {r['seconds']:5.1f} s"
+          f" {'ok' if r['ok'] else 'WRONG'}  {' '.join(r['faults'])}", flush=True)
+
+
+def tell_story(args, world, judge, findings, seed):
+    """What is wrong, each wrong reader's story; the engines' logs and journals are kept."""
+    kept = os.path.join(args.build, "chaos", f"seed-{seed}")
+    shutil.rmtree(kept, ignore_errors=True)
+    os.makedirs(kept)
+    for host in world.hosts:
+        host.die()
+        shutil.copytree(host.home, os.path.join(kept, f"engine{host.number}"), dirs_exist_ok=True)
+    shutil.copy(os.path.join(world.home, "truth"), kept)
+    subprocess.run([os.path.join(world.cluster.bin, "pg_dump"), "-f", os.path.join(kept, "dump.sql"),
+                    world.cluster.dsn(database=world.database)], check=False, capture_output=True)
+    with open(os.path.join(kept, "story"), "w", encoding="utf-8") as file:
+        for who, words in findings:
+            print(f"{who}: {words}", file=file)
+        for who, words in findings[:20]:
+            story = judge.story(who)
+            if story:
+                print(f"\n== {who}: {words}\n{story}", file=file)
+    for who, words in findings[:8]:
+        print(f"       {who}: {words}")
+    print(f"       {len(findings)} findings; stories, logs and journals in {kept}", flush=True)
+
+
+class State:
+    """The results so far, a line of JSON each."""
+
+    def __init__(self, path):
+        self.path = path
+        self.done = {}
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                for line in file:
+                    result = json.loads(line)
+                    self.done[self.key(result)] = result
+
+    @staticmethod
+    def key(result):
+        return result["seed"], result["readers"], result["engines"]
+
+    def add(self, result):
+        self.done[self.key(result)] = result
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(result) + "\n")
+
+
+def total(results):
+    points = {}
+    for result in results:
+        for name, count in result["points"].items():
+            points[name] = points.get(name, 0) + count
+    good = sum(result["ok"] for result in results)
+
+    def add(key):
+        return sum(result[key] for result in results)
+    print(f"{len(results)} rounds, {good} good; {add('accepted')} accepted, {add('copies')} copies, {add('doubts')} doubts,"
+          f" {add('lost')} lost and named; died at {len(points)} fault points; {add('seconds'):.0f} s")
+    if good < len(results):
+        print("wrong: " + " ".join(str(result["seed"]) for result in results if not result["ok"]))
+    return good == len(results)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--build", default="build")
+    add("--rounds", type=int, default=40)
+    add("--seed", type=int, default=1)
+    add("--readers", type=int, default=2000)
+    add("--engines", type=int, default=3)
+    add("--policy", choices=["skip", "resend"], help="by default each round draws one")
+    add("--state", help="where results are kept (chaos/results in the build directory)")
+    add("--resume", action="store_true", help="leave out seeds that are known to be good")
+    add("--keep", action="store_true", help="leave the databases, and the server running")
+    args = parser.parse_args()
+    args.build = os.path.abspath(args.build)
+    os.makedirs(os.path.join(args.build, "chaos"), exist_ok=True)
+    state = State(args.state or os.path.join(args.build, "chaos", "results"))
+
+    # Ended from outside, it still ends its engines and its server.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    results = []
+    cluster = Cluster(settings={"max_connections": "100"}).start()
+    try:
+        subprocess.run([os.path.join(args.build, "system", "store_driver"), "init", cluster.dsn(), TEMPLATE],
+                       check=True, timeout=120)
+        for seed in range(args.seed, args.seed + args.rounds):
+            known = state.done.get((seed, args.readers, args.engines))
+            if args.resume and known and known["ok"]:
+                results.append(known)
+                continue
+            results.append(run_round(args, cluster, seed))
+            state.add(results[-1])
+    finally:
+        if args.keep:
+            print("the cluster is left in " + cluster.home)
+        else:
+            cluster.remove()
+    sys.exit(0 if total(results) else 1)
+
+
+if __name__ == "__main__":
+    main()

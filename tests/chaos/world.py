@@ -1,0 +1,266 @@
+"""The world of one round: a database, engines with a proxy each before it, a list with readers, and
+an SMTP server that keeps the truth. Everything that a fault or a reader does goes through here, so
+that the judge can ask afterwards what was done, and when."""
+
+import collections
+import heapq
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import psycopg2
+
+from ctl import Ctl
+from engine import Engine, Newsletter
+from pgproxy import Proxy
+from smtpd import Rule, Server
+
+CONNECTIONS = 6     # of an engine to the relay: so many mails can be in doubt by one fault
+DOMAINS = ["gmail.com", "gmx.de", "yahoo.com", "a.example"]
+ZONES = ["UTC", "Europe/Berlin", "America/New_York"]
+DISK = "32m"
+
+RETRY = ('retry = { backoff = { first = "100 ms"; factor = 2; cap = "1 s"; };'
+         ' breaker = { first = "100 ms"; factor = 2; cap = "500 ms"; }; };'
+         ' window = { size = 200; };')
+# The limits of the design, divided by 60 in their order; those that would come too near to what
+# a busy machine needs for a turn are longer.
+SCALED = ('timing = { scale = 60; look = "6 s"; look_max = "60 s"; beat = "66 s"; stop_after = "120 s";'
+          ' dead = "180 s"; relay_dot = "180 s"; orphan_after = "480 s"; unstarted = "300 s"; drain = "900 s";'
+          ' relay_connect = "180 s"; relay_reply = "300 s"; relay_data = "300 s"; relay_block = "300 s";'
+          ' relay_idle = "60 s"; };')
+REAL = ""
+
+Limits = collections.namedtuple("Limits", "look_max stop_after dead dot orphan")
+LIMITS = {"scaled": Limits(1, 2, 3, 3, 8), "real": Limits(2, 40, 60, 600, 3600)}
+
+
+class Host(Engine):
+    """An engine with its own proxy to the database and its own small disk."""
+
+    def __init__(self, number, faults, cluster, database, port, extra, clock):
+        super().__init__(faults, cluster, database, [], extra, env={"DIGESTD_CLOCK": clock})
+        self.number = number
+        self.proxy = Proxy(cluster).start()
+        self.dsn = self.proxy.dsn("digestd_engine", database)
+        self.disk = os.path.join(self.home, "disk")
+        os.mkdir(self.disk)
+        self.small = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=" + DISK, "tmpfs", self.disk],
+                                    capture_output=True, check=False).returncode == 0
+        self.state = os.path.join(self.disk, "state")
+        os.mkdir(self.state)
+        self.configure([{"port": port, "connections": CONNECTIONS}], extra)
+        self.wanted = False      # it should run: started again when it isn't
+        self.again_at = 0        # but not before this moment
+        self.fault = None        # of the next start
+        self.stopped_at = None
+        self.wake_at = None      # of one that stands still: when it is sent SIGCONT
+
+    def start(self):
+        self.env.pop("DIGESTD_FAULT", None)
+        if self.fault:
+            self.env["DIGESTD_FAULT"] = self.fault
+        self.fault = None
+        self.wanted = True
+        return super().start()
+
+    def lives(self):
+        return self.process is not None and self.process.poll() is None
+
+    def stands_still(self):
+        try:
+            with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+                return file.read().rpartition(")")[2].split()[0] == "T"
+        except (OSError, AttributeError):
+            return False
+
+    def die(self):
+        if self.lives():
+            self.kill()
+
+    def journals(self):
+        return sorted((name for name in os.listdir(self.state) if name.startswith("journal.")),
+                      key=lambda name: int(name[8:]))
+
+    def remove(self):
+        self.wanted = False
+        if self.lives():
+            self.kill()
+        self.proxy.stop()
+        shutil.rmtree(self.proxy.home, ignore_errors=True)
+        if self.small:
+            subprocess.run(["umount", "-l", self.disk], check=False)
+        super().remove()
+
+
+class World:
+    def __init__(self, build, cluster, database, readers, engines, policy, real):
+        self.cluster, self.database, self.policy, self.real = cluster, database, policy, real
+        self.limits = LIMITS["real" if real else "scaled"]
+        self.home = tempfile.mkdtemp(prefix="digestd-chaos-", dir="/tmp")
+        self.clock = os.path.join(self.home, "clock")
+        self.set_clock(0)
+        self.clock_stepped = False
+        self.smtpd = Server(truth=os.path.join(self.home, "truth")).start()
+        self.ctl = Ctl(build, cluster, database, self.home)
+        self.news = Newsletter(cluster, database, doubt=policy)
+        self.other = self.news.value(
+            "INSERT INTO edition (list, name, schedule, starts) VALUES (%s, 'other', 'manual', '2020-01-01')"
+            " RETURNING id", self.news.list)
+        self.ids = []            # of the readers, the first is reader 1
+        self.add_readers(readers)
+        self.hosts = [Host(n, os.path.join(build, "faults"), cluster, database, self.smtpd.port,
+                           RETRY + (REAL if real else SCALED), self.clock) for n in range(engines)]
+        with os.popen(os.path.join(build, "faults", "digestd") + " --list-fault-points") as listed:
+            self.points = [line.split("\t")[1].strip() for line in listed]
+        self.pace(readers, engines)
+
+        self.began = time.monotonic()
+        self.steps, self.step_count = [], 0
+        self.issues = []
+        self.opening = None
+        self.database_away = False
+
+        # What the judge wants to know.
+        self.doubts_allowed = 0
+        self.unsubscribed = {}   # reader: when the last unsubscribe was done (and not undone)
+        self.pauses = []         # (issue, from, to)
+        self.longest_stop = 0.0
+        self.hits = collections.Counter()
+        self.letters = []
+        self.settled = 0
+
+    # ---- time ------------------------------------------------------------------------------------
+
+    def now(self):
+        return time.monotonic() - self.began
+
+    def at(self, moment, do, *arguments):
+        """Does something at a moment of the round, in seconds."""
+        self.step_count += 1
+        heapq.heappush(self.steps, (moment, self.step_count, do, arguments))
+
+    def after(self, seconds, do, *arguments):
+        self.at(self.now() + seconds, do, *arguments)
+
+    def tick(self):
+        """Does what is due, and what an init system does: starts again what has ended."""
+        while self.steps and self.steps[0][0] <= self.now():
+            _, _, do, arguments = heapq.heappop(self.steps)
+            try:
+                do(*arguments)
+            except (psycopg2.OperationalError, psycopg2.InterfaceError):
+                self.after(0.3, do, *arguments)   # the database is away
+        for host in self.hosts:
+            self.look_after(host)
+        time.sleep(0.02)
+
+    def look_after(self, host):
+        now = self.now()
+        if host.lives():
+            if host.stands_still():
+                if host.stopped_at is None and host.wake_at is None:
+                    self.note_hit(host)
+                host.stopped_at = host.stopped_at or now
+                if now >= (host.wake_at or host.stopped_at + 1):
+                    host.wake_at = None
+                    self.longest_stop = max(self.longest_stop, now - host.stopped_at)
+                    host.stopped_at = None
+                    host.signal(signal.SIGCONT)
+            return
+        if host.process is not None and host.wanted and host.again_at <= now:
+            if host.process.returncode != 0:
+                self.allow(CONNECTIONS)
+            if host.process.returncode == -9:
+                self.note_hit(host)
+            host.start()
+
+    def note_hit(self, host):
+        fault = host.env.get("DIGESTD_FAULT")
+        if fault and f"fault point {fault.partition(':')[0]}:" in host.log():
+            self.hits[fault.partition(":")[0]] += 1
+
+    def allow(self, doubts):
+        self.doubts_allowed += doubts
+
+    # ---- the clock and the wire ------------------------------------------------------------------
+
+    def set_clock(self, offset):
+        with open(self.clock + ".new", "w", encoding="ascii") as file:
+            file.write(f"{offset}\n")
+        os.rename(self.clock + ".new", self.clock)
+
+    def pace(self, readers, engines, seconds=6.0):
+        """So slow that the issue lasts as long as the storm."""
+        delay = min(0.4, seconds * engines * CONNECTIONS / max(readers, 1))
+        self.smtpd.rules = [Rule({"stage": "dot", "delay": delay})]
+
+    def rule(self, **spec):
+        rule = Rule(spec)
+        self.smtpd.rules = [rule, *self.smtpd.rules]
+        return rule
+
+    # ---- readers and issues ----------------------------------------------------------------------
+
+    def add_readers(self, count):
+        first = len(self.ids) + 1
+        rows = self.news.rows(
+            """SELECT p.id, subscription_put(%s, p.id, 'import', NULL, 'active', (%s::text[])[1 + i %% 3], NULL, '{}', now())
+               FROM generate_series(%s::int, %s::int) i,
+               LATERAL (SELECT 'reader' || i || '@' || (%s::text[])[1 + i %% 4] e, (%s::text[])[1 + i %% 4] d) x,
+               LATERAL (SELECT subscriber_put(e, e, d, 'Reader ' || i, '{}', '', now()) AS id) p ORDER BY i""",
+            self.news.list, ZONES, first, first + count - 1, DOMAINS, DOMAINS)
+        self.ids += [row[0] for row in rows]
+
+    def subscription(self, reader, kind, edition=None, status=None, zone=None, db=None):
+        sql = "SELECT subscription_put(%s, %s, %s, %s, %s, %s, NULL, '{}', now())"
+        values = (self.news.list, reader, kind, edition, status, zone)
+        if db is None:
+            self.ask(sql, *values)
+        else:
+            with db.cursor() as cursor:
+                cursor.execute(sql, values)
+
+    def connect(self):
+        connection = psycopg2.connect(self.cluster.dsn(database=self.database))
+        connection.autocommit = True
+        return connection
+
+    def ask(self, sql, *values):
+        """As the superuser; on a connection that is made anew when the database was away."""
+        try:
+            return self.news.rows(sql, *values)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            self.news.reconnect(self.cluster)
+            return self.news.rows(sql, *values)
+
+    def value(self, sql, *values):
+        rows = self.ask(sql, *values)
+        return rows[0][0] if rows else None
+
+    def open_issue(self):
+        """digestctl opens it; nobody else writes meanwhile but who began before."""
+        self.ask("SELECT 1")
+        self.news.article()
+        self.opening = subprocess.Popen(
+            [self.ctl.program, "--json", "issue", "open", "news/hand", "--yes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env={**os.environ, "DIGESTD_CONFIG": self.ctl.config})
+        while self.opening.poll() is None:
+            self.tick()
+        out, err = self.opening.communicate()
+        failed, self.opening = self.opening.returncode, None
+        if failed:
+            raise RuntimeError("the issue can't be opened: " + err)
+        self.issues.append(json.loads(out)["issue"])
+        return self.issues[-1]
+
+    def close(self):
+        for host in self.hosts:
+            host.remove()
+        self.news.close()
+        self.smtpd.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
