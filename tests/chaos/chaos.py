@@ -75,7 +75,7 @@ def come_to_the_end(world):
         looked = time.monotonic()
         try:
             left = unsettled(world)
-            if left is None and not world.steps:
+            if left is None and not world.steps and all(host.lives() for host in world.hosts):
                 return None
             if looked > end - PATIENCE + 1:
                 settle(world)

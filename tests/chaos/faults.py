@@ -115,14 +115,47 @@ def reload(world, rng):
     return f"reload({host.number})"
 
 
+def knows_its_engine(host):
+    return os.path.exists(os.path.join(host.state, "engine.id"))
+
+
 @fault(2)
 def back_late(world, rng):
-    """Its host is gone, with its state directory, until the others have gone on without it."""
-    host, again = some_host(world, rng), round(world.limits.dead + rng.uniform(0, 8), 1)
-    if world.real:
-        again = 6.0
-    world.at(moment(rng, STORM / 2), kill_now, world, host, again)
-    return f"late({host.number},{again}s)"
+    """Its host is gone, with its state directory, until the others have gone on without it; or, where
+    engines take over, have even called its windows in doubt."""
+    host = some_host(world, rng)
+    longest = world.limits.orphan + 6 if world.takeover else 8
+    away = 6.0 if world.real else round(world.limits.dead + rng.uniform(0, longest), 1)
+
+    def go_away():
+        host.late_until = world.now() + away
+        kill_now(world, host, away)
+        if away > world.limits.orphan:
+            with_database(world, lambda: knows_its_engine(host) and world.allow(unsettled(world, host)))
+    world.at(moment(rng, STORM / 2), go_away)
+    return f"late({host.number},{away}s)"
+
+
+@fault(1, needs=lambda world: world.takeover)
+def retire(world, rng):
+    """Its host is gone for good: an operator says so, and a new one comes in its place."""
+    host = some_host(world, rng)
+
+    def go():
+        kill_now(world, host, 1e9)
+        world.after(rng_seconds, with_database, world, say_so)
+
+    def say_so():
+        if knows_its_engine(host):
+            world.allow(unsettled(world, host))
+            with open(os.path.join(host.state, "engine.id"), encoding="ascii") as file:
+                world.ctl("engine", "retire", file.read().strip(), "--yes")
+        for name in os.listdir(host.state):
+            os.unlink(os.path.join(host.state, name))
+        host.again_at = 0
+    rng_seconds = round(rng.uniform(0.1, 4), 1)
+    world.at(moment(rng, STORM / 2), go)
+    return f"retire({host.number},{rng_seconds}s)"
 
 
 # ---- the wire ----------------------------------------------------------------------------------
@@ -284,6 +317,14 @@ def unsettled(world, host):
            WHERE d.issue = w.issue AND d.subscriber = m)""", engine)
 
 
+def with_database(world, do):
+    """As soon as it is there."""
+    if world.database_away or world.cluster.pid() is None:
+        world.after(0.3, with_database, world, do)
+    else:
+        do()
+
+
 def delete_journal(host):
     for name in host.journals():
         os.unlink(os.path.join(host.state, name))
@@ -313,18 +354,15 @@ def journal_lost(world, rng):
     def lose():
         host.die()
         host.again_at = world.now() + 1e9
-        damage()
+        with_database(world, damage)
 
     def damage():
-        if world.database_away or world.cluster.pid() is None:
-            world.after(0.3, damage)
-            return
         # What the engine had sent before its end is done when the server has heard it.
         world.allow(unsettled(world, host) + CONNECTIONS)
         how(host)
         host.again_at = 0
 
-    world.at(moment(rng), lambda: os.path.exists(os.path.join(host.state, "engine.id")) and lose())
+    world.at(moment(rng), lambda: knows_its_engine(host) and lose())
     return f"{how.__name__}({host.number})"
 
 
@@ -375,7 +413,7 @@ def calm(world):
         free_disk(host)
         host.proxy.word = None
         host.wake_at = 0
-        host.again_at = 0
+        host.again_at = host.late_until or min(host.again_at, world.now() + 10)
         host.fault = None
     if world.cluster.pid() is None:
         start_database(world)

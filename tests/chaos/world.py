@@ -56,6 +56,7 @@ class Host(Engine):
         self.configure([{"port": port, "connections": CONNECTIONS}], extra)
         self.wanted = False      # it should run: started again when it isn't
         self.again_at = 0        # but not before this moment
+        self.late_until = None   # it stays away even when the storm is over
         self.fault = None        # of the next start
         self.stopped_at = None
         self.wake_at = None      # of one that stands still: when it is sent SIGCONT
@@ -119,6 +120,7 @@ class World:
             self.points = [line.split("\t")[1].strip() for line in listed]
         self.pace(readers, engines)
 
+        self.takeover = self.value("SELECT to_regprocedure('engine_orphan(int, int, text, timestamptz)') IS NOT NULL")
         self.began = time.monotonic()
         self.steps, self.step_count = [], 0
         self.issues = []
