@@ -58,9 +58,11 @@ def unsettled(world):
 
 
 def settle(world):
-    """As an operator: decides about doubts that are held for one."""
+    """As an operator: decides about doubts that are held for one; once, so not again about those of whom
+    it turned out that they have left."""
     for issue, in world.ask("""SELECT DISTINCT d.issue FROM delivery d JOIN issue i ON i.id = d.issue
-            WHERE i.ended_at IS NULL AND d.outcome = 'in_doubt' AND d.reason LIKE 'in doubt, held:%%'"""):
+            WHERE i.ended_at IS NULL AND d.outcome = 'in_doubt' AND d.reason LIKE 'in doubt, held:%%' AND NOT EXISTS (
+                SELECT 1 FROM attempt a WHERE (a.issue, a.subscriber) = (d.issue, d.subscriber) AND a.at > d.at)"""):
         world.ctl("issue", "settle", issue, "--doubt", world.policy, "--yes")
         world.settled += 1
 
