@@ -95,7 +95,8 @@ class Judge:
         store = {reader: (outcome, reason) for reader, outcome, reason in self.rows(
             "SELECT subscriber, outcome::text, reason FROM delivery WHERE issue = %(issue)s", issue=issue)}
         tries = dict(self.rows(
-            "SELECT subscriber, count(*) FROM attempt WHERE issue = %(issue)s AND cause LIKE 'in doubt%%' GROUP BY 1",
+            "SELECT subscriber, count(*) FROM attempt WHERE issue = %(issue)s AND cause LIKE 'in doubt%%'"
+            " AND cause NOT LIKE 'in doubt, not sent again%%' GROUP BY 1",
             issue=issue))
         mails = {reader: at for (of, reader), at in self.record.mails.items() if of == uid}
 
@@ -208,7 +209,8 @@ class Judge:
             if done.returncode == 2:
                 continue   # this digestctl can't do that
             if done.returncode != 0:
-                self.wrong("digestctl " + " ".join(map(str, words)), done.stdout + done.stderr)
+                broken = re.findall(r"(?m)^BROKEN.*\n(?: +.*\n)?", done.stdout)
+                self.wrong("digestctl " + " ".join(map(str, words)), "".join(broken) or done.stdout + done.stderr)
 
     # ---- telling ---------------------------------------------------------------------------------
 

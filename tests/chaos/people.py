@@ -91,8 +91,9 @@ def erase(world, rng, number, reader):
     with world.connect() as db:
         db.autocommit = False
         with db.cursor() as cursor:
-            cursor.execute("""INSERT INTO subscription_event (at, list, subscriber, kind, edition, gen, status_before)
-                SELECT now(), s.list, s.subscriber, 'erase', s.edition, e.gen, s.status
+            cursor.execute("""INSERT INTO subscription_event (at, list, subscriber, kind, edition, gen, status_before,
+                    zone_before)
+                SELECT now(), s.list, s.subscriber, 'erase', s.edition, e.gen, s.status, s.zone
                 FROM subscription s JOIN edition e ON e.id = s.edition WHERE s.subscriber = %s""", (reader,))
             cursor.execute("DELETE FROM subscriber WHERE id = %s", (reader,))
         db.commit()
