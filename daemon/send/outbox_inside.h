@@ -158,7 +158,9 @@ void outbox_watch(struct watch *w, int32_t id, int64_t value, usec_t now, usec_t
 
 void outbox_beat(struct outbox *o);              /* beats, and looks at the others */
 usec_t outbox_beat_wait(const struct outbox *o); /* until the next */
-void outbox_join(struct outbox *o);              /* a session has begun: no part of a relay yet */
+/* The others' beats (sql_sessions_alive) before they can know of the session that begins. */
+int outbox_meet(struct outbox *o, const struct pg_result *rows);
+void outbox_join(struct outbox *o); /* a session has begun: no part of a relay yet */
 void outbox_others_free(struct outbox *o);
 
 /* ---- outbox_fenced.c ---- */

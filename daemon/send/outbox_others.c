@@ -178,6 +178,13 @@ static int on_alive(struct db_tx *tx, const struct pg_result *rows, void *user)
 	return r;
 }
 
+int outbox_meet(struct outbox *o, const struct pg_result *rows)
+{
+	free(o->sessions.items);
+	o->sessions = (struct watches){0};
+	return renew(o, &o->sessions, rows, clock_boot());
+}
+
 /* ---- beating --------------------------------------------------------------------------------- */
 
 static int on_beat(struct db_tx *tx, const struct pg_result *rows, void *user)
@@ -234,8 +241,6 @@ void outbox_join(struct outbox *o)
 	o->dead = false;
 	o->alive = 1;
 	relay_pool_share(o->relays, 1, 1);
-	free(o->sessions.items);
-	o->sessions = (struct watches){0};
 	outbox_beat(o);
 }
 

@@ -109,6 +109,13 @@ static int on_session(struct db_tx *tx, const struct pg_result *rows, void *user
 	return 0;
 }
 
+/* Their beats as they are before they can know of this session. */
+static int on_others(struct db_tx *tx, const struct pg_result *rows, void *user)
+{
+	(void)tx;
+	return outbox_meet(((struct past *)user)->o, rows);
+}
+
 static int on_keys(struct db_tx *tx, const struct pg_result *rows, void *user)
 {
 	(void)tx;
@@ -342,6 +349,7 @@ void outbox_past_begin(struct outbox *o)
 	params_int64(&params, still ? o->rival.id : 0);
 	params_int64(&params, still ? o->rival.value : 0);
 	db_tx_query(tx, sql_session_start, &params, on_session, p);
+	db_tx_query(tx, sql_sessions_alive, NULL, on_others, p);
 	db_tx_query(tx, sql_link_keys, NULL, on_keys, p);
 	if (db_tx_submit(tx, begin_end, p) < 0) {
 		past_free(p);

@@ -84,8 +84,9 @@ def test_the_rate_holds_over_all_of_them(fleet):
     assert times[-1] - times[0] > 2.4
 
 
-def test_one_that_joins_takes_its_part_within_a_second(fleet):
-    engines, news, smtpd = fleet(2, extra=SMALL, readers=1000, rules=[{"stage": "dot", "delay": 0.05}])
+def test_one_that_joins_takes_its_part_without_waiting_for_a_beat(fleet):
+    slow = 'timing = { beat = "60 s"; stop_after = "150 s"; dead = "200 s"; };'
+    engines, news, smtpd = fleet(2, extra=slow + SMALL, readers=1000, rules=[{"stage": "dot", "delay": 0.05}])
     first, second = engines
     with first:
         first.wait_for(lambda: "begins" in first.log())
@@ -96,7 +97,7 @@ def test_one_that_joins_takes_its_part_within_a_second(fleet):
             began = time.monotonic()
             [_, joined] = alive(news)
             second.wait_for(lambda: news.value("SELECT count(*) FROM send_window WHERE session = %s", joined))
-            assert time.monotonic() - began < 3  # a second, and what a busy machine adds
+            assert time.monotonic() - began < 30, "less than a beat, however slow the machine is"
             second.wait_for(lambda: news.state(issue) == "done")
     each_once(smtpd, 1000)
     assert shares(news, issue)[joined] >= 200
