@@ -45,8 +45,8 @@ static void show_audit(const json_t *audit, bool holds)
 	       holds ? "held" : "BROKEN", issue,
 	       (long long)json_integer_value(json_object_get(audit, "audience")));
 	if (!holds)
-		printf("          %lld of its readers are wrong: digestctl issue audit %lld\n",
-		       wrong, issue);
+		printf("          wrong: %lld; name them: digestctl issue audit %lld\n", wrong,
+		       issue);
 }
 
 static int run_audit(struct run *run, int64_t issue)

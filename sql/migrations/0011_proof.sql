@@ -9,7 +9,8 @@
 ALTER TABLE issue
 	ADD COLUMN opened_event bigint,  -- the last id of subscription_event when it opened
 	ADD COLUMN ended_event  bigint,  -- and when it ended
-	ADD COLUMN held_windows bigint;  -- that were taken before it was paused, or ended: none follows
+	ADD COLUMN held_windows bigint;  -- that were taken before it was paused, or ended: none follows,
+	                                 -- but for those that are settled as they are taken, and send nothing
 
 ALTER TABLE session
 	ADD COLUMN last_window int;      -- when it was dead: none follows
@@ -25,7 +26,7 @@ UPDATE issue i SET
 	ended_event = CASE WHEN i.ended_at IS NOT NULL THEN
 		(SELECT coalesce(max(v.id), 0) FROM subscription_event v WHERE v.at <= i.ended_at) END,
 	held_windows = CASE WHEN i.state <> 'open' THEN
-		(SELECT count(*) FROM send_window w WHERE w.issue = i.id) END;
+		(SELECT count(*) FROM send_window w WHERE w.issue = i.id AND w.settled_at IS DISTINCT FROM w.taken_at) END;
 UPDATE session s SET last_window = (SELECT coalesce(max(n), 0) FROM send_window w WHERE w.session = s.id)
 	WHERE s.dead;
 
@@ -40,7 +41,8 @@ BEGIN
 		NEW.opened_event := v_event;
 		RETURN NEW;
 	END IF;
-	SELECT count(*) INTO v_windows FROM send_window w WHERE w.issue = NEW.id;
+	SELECT count(*) INTO v_windows FROM send_window w
+		WHERE w.issue = NEW.id AND w.settled_at IS DISTINCT FROM w.taken_at;
 	IF OLD.state = 'draft' THEN
 		NEW.opened_event := v_event;
 	ELSIF OLD.state = 'paused' AND OLD.held_windows < v_windows THEN

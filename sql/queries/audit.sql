@@ -72,6 +72,7 @@ WITH i AS MATERIALIZED (
 	-- Of whom there is a record.
 	SELECT r.subscriber, m.subscriber IS NOT NULL AS audience, CASE
 		WHEN x.fault IS NOT NULL THEN 'wrong'
+		WHEN r.outcome = 'skipped' AND r.reason LIKE '%cancelled' THEN 'cancelled'
 		WHEN r.outcome <> 'in_doubt' THEN r.outcome::text
 		WHEN h.held THEN 'window'
 		WHEN r.outcome = 'in_doubt' AND (NOT r.put_off OR i.ended) THEN 'in_doubt'
@@ -100,9 +101,7 @@ WITH i AS MATERIALIZED (
 		WHEN m.subscriber IS NOT NULL AND NOT r.put_off AND r.sessions IS NULL THEN NULL -- nearly all
 		WHEN m.subscriber IS NULL THEN 'not one of its readers'
 		WHEN r.held_session IS NOT NULL AND NOT h.held THEN 'held by a window that is not open'
-		WHEN r.outcome <> 'in_doubt' AND r.put_off
-			AND (NOT h.held OR (r.by_session, r.by_n) <> (r.held_session, r.held_n))
-			THEN 'ended, and waits to be sent to again'
+		WHEN r.outcome <> 'in_doubt' AND r.put_off AND NOT h.held THEN 'ended, and waits to be sent to again'
 		WHEN r.put_off AND i.ended AND i.state <> 'cancelled' THEN 'put off, and the issue has ended'
 		WHEN h.again THEN 'ended, and taken again'
 		WHEN r.outcome IS NULL AND NOT r.put_off AND cardinality(r.sessions) > 1 THEN 'in two open windows at once'

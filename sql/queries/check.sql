@@ -191,11 +191,13 @@ SELECT 'an issue that ended with a window open', 'issue ' || i.id, format('%s, w
 	WHERE i.state IN ('done', 'expired') AND ($1::bigint IS NULL OR i.id = $1::bigint)
 
 -- name: check_issue_takes
--- Nothing is taken of an issue that is paused or has ended.
+-- Nothing is taken of an issue that is paused or has ended, but by a window that is settled at once: it
+-- ends what a cancelled issue left put off.
 SELECT CASE WHEN i.ended_at IS NULL THEN 'a paused issue that was taken of' ELSE 'an ended issue that was taken of' END
 		AS what, 'issue ' || i.id AS who,
 		format('%s windows when it was held, %s now', i.held_windows, w.windows) AS detail
-	FROM issue i CROSS JOIN LATERAL (SELECT count(*) AS windows FROM send_window w WHERE w.issue = i.id) w
+	FROM issue i CROSS JOIN LATERAL (SELECT count(*) AS windows FROM send_window w
+		WHERE w.issue = i.id AND w.settled_at IS DISTINCT FROM w.taken_at) w
 	WHERE i.held_windows <> w.windows AND ($1::bigint IS NULL OR i.id = $1::bigint)
 
 -- name: check_lanes
@@ -275,43 +277,47 @@ SELECT 'a reader twice in a window', coalesce(p.email, 'reader ' || m.subscriber
 	LEFT JOIN subscriber p ON p.id = m.subscriber
 
 -- name: check_window_counts
--- What a settled window counts is what its readers' rows say. A doubt that became known later stays
--- counted as one; a second fact about a reader is a row of attempt; a doubt that was settled to be
--- sent again is counted as put off.
+-- What a settled window counts is what its readers' rows say: the end of each is counted by the window
+-- of their delivery; a doubt by the window of the newest one, unless they are put off; in all others
+-- they count as put off.
 WITH fact AS (
 	SELECT d.session, d.n, count(*) FILTER (WHERE d.outcome = 'delivered') AS delivered,
 		count(*) FILTER (WHERE d.outcome = 'refused') AS refused, count(*) FILTER (WHERE d.outcome = 'expired') AS expired,
-		count(*) FILTER (WHERE d.outcome = 'skipped') AS skipped, count(*) FILTER (WHERE d.outcome = 'in_doubt') AS in_doubt
+		count(*) FILTER (WHERE d.outcome = 'skipped') AS skipped
 	FROM delivery d WHERE $1::bigint IS NULL OR d.issue = $1::bigint GROUP BY d.session, d.n
-), second AS (
-	SELECT a.session, a.n, count(*) FILTER (WHERE a.cause = 'second fact: delivered') AS delivered,
-		count(*) FILTER (WHERE a.cause = 'second fact: refused') AS refused,
-		count(*) FILTER (WHERE a.cause = 'second fact: expired') AS expired,
-		count(*) FILTER (WHERE a.cause = 'second fact: skipped') AS skipped,
-		count(*) FILTER (WHERE a.cause = 'in doubt') AS in_doubt,
-		count(*) FILTER (WHERE a.cause <> 'in doubt' AND a.cause NOT LIKE 'second fact: %') AS deferred,
-		count(*) FILTER (WHERE l.outcome = 'delivered') AS late_delivered,
-		count(*) FILTER (WHERE l.outcome = 'refused') AS late_refused
-	FROM attempt a
-	LEFT JOIN delivery l ON a.cause = 'in doubt' AND l.issue = a.issue AND l.subscriber = a.subscriber
-		AND l.session = a.session AND l.n = a.n
-	WHERE $1::bigint IS NULL OR a.issue = $1::bigint GROUP BY a.session, a.n
+), unsure AS (
+	SELECT d.* FROM delivery d WHERE d.outcome = 'in_doubt' AND ($1::bigint IS NULL OR d.issue = $1::bigint)
+		AND NOT EXISTS (SELECT FROM deferral f WHERE f.issue = d.issue AND f.subscriber = d.subscriber)
+), doubt AS (
+	SELECT t.session, t.n, count(*) AS in_doubt FROM (
+		SELECT DISTINCT ON (u.issue, u.subscriber) u.session, u.n FROM (
+			SELECT issue, subscriber, session, n, at FROM unsure
+			UNION ALL
+			SELECT a.issue, a.subscriber, a.session, a.n, a.at FROM attempt a
+			JOIN unsure d ON d.issue = a.issue AND d.subscriber = a.subscriber WHERE a.cause LIKE 'in doubt%') u
+		ORDER BY u.issue, u.subscriber, u.at DESC) t
+	GROUP BY t.session, t.n
+), later AS (
+	SELECT a.session, a.n, count(*) AS deferred FROM attempt a
+	WHERE a.cause NOT LIKE 'in doubt%' AND a.cause NOT LIKE 'second fact%' AND a.cause NOT LIKE 'not sent%'
+		AND ($1::bigint IS NULL OR a.issue = $1::bigint)
+	GROUP BY a.session, a.n
 ), sum AS (
-	SELECT w.*, coalesce(f.delivered, 0) + coalesce(s.delivered, 0) - coalesce(s.late_delivered, 0) AS rows_delivered,
-		coalesce(f.refused, 0) + coalesce(s.refused, 0) - coalesce(s.late_refused, 0) AS rows_refused,
-		coalesce(f.expired, 0) + coalesce(s.expired, 0) AS rows_expired,
-		coalesce(f.skipped, 0) + coalesce(s.skipped, 0) AS rows_skipped,
-		coalesce(f.in_doubt, 0) + coalesce(s.in_doubt, 0) AS rows_in_doubt, coalesce(s.deferred, 0) AS rows_deferred
-	FROM send_window w LEFT JOIN fact f USING (session, n) LEFT JOIN second s USING (session, n)
+	SELECT w.*, coalesce(f.delivered, 0) AS rows_delivered, coalesce(f.refused, 0) AS rows_refused,
+		coalesce(f.expired, 0) AS rows_expired, coalesce(f.skipped, 0) AS rows_skipped,
+		coalesce(d.in_doubt, 0) AS rows_in_doubt, coalesce(l.deferred, 0) AS rows_deferred
+	FROM send_window w LEFT JOIN fact f USING (session, n) LEFT JOIN doubt d USING (session, n)
+	LEFT JOIN later l USING (session, n)
 	WHERE w.settled_at IS NOT NULL AND w.kind <> 'letter' AND ($1::bigint IS NULL OR w.issue = $1::bigint)
 )
 SELECT 'a window whose counts are not its rows''' AS what, format('window %s.%s of issue %s', session, n, issue) AS who,
 		format('counts %s delivered, %s refused, %s expired, %s skipped, %s in doubt, %s put off;'
-			|| ' rows are %s, %s, %s, %s, %s, and at least %s', delivered, refused, expired, skipped, in_doubt, deferred,
-			rows_delivered, rows_refused, rows_expired, rows_skipped, rows_in_doubt, rows_deferred) AS detail
+			|| ' rows are %s, %s, %s, %s, %s, and at least %s', delivered, refused, expired, skipped, sum.in_doubt,
+			sum.deferred, rows_delivered, rows_refused, rows_expired, rows_skipped, rows_in_doubt, rows_deferred) AS detail
 	FROM sum
-	WHERE (delivered, refused, expired, skipped) <> (rows_delivered, rows_refused, rows_expired, rows_skipped)
-		OR in_doubt > rows_in_doubt OR in_doubt + deferred < rows_in_doubt + rows_deferred
+	WHERE (delivered, refused, expired, skipped, in_doubt)
+			<> (rows_delivered, rows_refused, rows_expired, rows_skipped, rows_in_doubt)
+		OR deferred < rows_deferred
 
 -- ---- deliveries, attempts, deferrals -------------------------------------------------------------
 
@@ -349,14 +355,14 @@ SELECT CASE WHEN w.session IS NULL THEN m.kind || ' by a window that never was'
 	WHERE w.session IS NULL OR w.issue IS DISTINCT FROM m.issue OR w.settled_at IS NULL AND o.subscriber IS NULL
 
 -- name: check_delivery_deferral
--- Whose end is known isn't put off, but for as long as the retry that ended it is open.
+-- Whose end is known isn't put off, but for as long as a retry that has them is open.
 SELECT 'an end that waits to be sent to again' AS what, coalesce(p.email, 'reader ' || d.subscriber) AS who,
 		format('issue %s: %s by window %s.%s, put off until %s', d.issue, d.outcome, d.session, d.n, f.due_at) AS detail
 	FROM deferral f JOIN delivery d ON d.issue = f.issue AND d.subscriber = f.subscriber
 	LEFT JOIN send_window w ON w.session = f.session AND w.n = f.n AND w.settled_at IS NULL
 	LEFT JOIN subscriber p ON p.id = d.subscriber
 	WHERE d.outcome <> 'in_doubt' AND ($1::bigint IS NULL OR d.issue = $1::bigint)
-		AND (w.session IS NULL OR (w.session, w.n) <> (d.session, d.n))
+		AND w.session IS NULL
 
 -- name: check_deferral_window
 -- A deferral is held by an open retry window of its issue that has its reader, or by none; and a retry

@@ -60,7 +60,7 @@ WITH known AS (
 	SELECT f.*, r.name AS relay_name, p.name AS place, p.host, p.late,
 		nullif(concat_ws(' ', f.code, f.enhanced, CASE WHEN f.outcome IS NULL AND f.cause NOT LIKE 'in doubt%'
 			OR f.outcome = 'refused' THEN f.reply END), '') AS answer,
-		coalesce(f.outcome = 'in_doubt', f.cause LIKE 'in doubt%') AS doubt,
+		coalesce(f.outcome = 'in_doubt', f.cause LIKE 'in doubt%' AND f.cause NOT LIKE 'in doubt, not sent again%') AS doubt,
 		-- Why it is in doubt: as the reason has it, which an attempt keeps in its cause or its reply.
 		regexp_replace(regexp_replace(CASE WHEN f.cause = 'in doubt' THEN f.reply ELSE coalesce(f.cause, f.reply) END,
 			'^in doubt(, held)?: ', ''), ' \(settled: .*$', '') AS why,
@@ -71,6 +71,8 @@ WITH known AS (
 	FROM fact f LEFT JOIN relay r ON r.id = f.relay LEFT JOIN place p ON p.session = f.session AND p.n = f.n
 ), decided AS (
 	SELECT t.*, CASE
+		WHEN t.doubt AND t.why = 'the engine was retired' THEN 'an operator, who retired the engine'
+		WHEN t.doubt AND t.why LIKE 'the engine %' THEN 'another engine, which found this one gone'
 		WHEN t.doubt AND t.lost THEN 'the engine''s next life, without its journal'
 		WHEN t.doubt AND t.why = 'the process ended' THEN 'the engine''s next life, from its journal'
 		WHEN t.doubt AND (t.why LIKE 'the %' OR t.why IS NULL) THEN 'an engine that settled another''s window'
@@ -151,6 +153,7 @@ WITH known AS (
 		'issue ' || d.issue || ': ' || CASE
 			WHEN d.outcome IS NULL AND d.cause LIKE 'second fact: %' THEN 'a second word about it: '
 				|| substr(d.cause, 14)
+			WHEN d.outcome IS NULL AND d.cause LIKE 'in doubt, not sent again%' THEN 'stays in doubt'
 			WHEN d.outcome IS NULL AND d.doubt THEN 'try ' || d.attempt || ' is in doubt: handed over, the answer was never seen'
 			WHEN d.outcome IS NULL THEN 'try ' || d.attempt
 			WHEN d.outcome = 'delivered' THEN 'delivered' WHEN d.outcome = 'refused' THEN 'refused for good'
@@ -159,7 +162,8 @@ WITH known AS (
 		|| coalesce(CASE WHEN d.doubt THEN ', relay ' ELSE ' by ' END || d.relay_name, '')
 		|| CASE WHEN d.outcome IS NOT NULL AND d.attempt > 1 THEN ' at try ' || d.attempt ELSE '' END
 		|| ' (window ' || coalesce(d.place, d.session || '.' || d.n) || ')'
-		|| CASE WHEN d.outcome IS NULL AND NOT d.doubt AND d.cause NOT LIKE 'second fact: %' THEN ': ' || d.cause ELSE '' END
+		|| CASE WHEN d.outcome IS NULL AND NOT d.doubt AND d.cause NOT LIKE 'second fact: %'
+			THEN ': ' || regexp_replace(d.cause, '^in doubt, ', '') ELSE '' END
 		|| coalesce(', "' || d.answer || '"', '') || coalesce(', queue id ' || d.queue_id, '')
 		|| CASE WHEN d.outcome IN ('skipped', 'expired') THEN coalesce(': ' || d.reply, '')
 			WHEN d.doubt THEN coalesce(': ' || d.why, '') ELSE '' END

@@ -258,6 +258,20 @@ def test_doubts_that_became_known_leave_the_counts_right(busy):
     assert check(busy) == {}
 
 
+def test_what_a_retired_engine_left_and_tells_late_leaves_all_of_it_right(busy):
+    retired = busy.session
+    busy.ctl("engine", "retire", "1", "--force", "--yes")
+    assert check(busy) == {}
+    busy.engine("mail2")
+    busy.ask("SELECT rows_put('outcome', jsonb_build_array(jsonb_build_object('issue', %s, 'subscriber', 5, 'at', now(),"
+             " 'session', %s, 'n', 2, 'variant', 1, 'address_no', 1, 'outcome', 'delivered', 'attempt', 1, 'code', 250)),"
+             " now())", busy.issue, retired)
+    assert busy.one("SELECT delivered FROM send_window WHERE session = %s AND n = 2", retired) == 1
+    assert check(busy) == {}
+    busy.ctl("issue", "cancel", busy.issue, "--yes")
+    assert check(busy) == {}
+
+
 def test_doubts_sent_again_leave_the_counts_right(busy):
     busy.ctl("issue", "settle", busy.issue, "--doubt", "resend", "--yes")
     assert check(busy) == {}

@@ -231,6 +231,8 @@ def last(news, reader):
     ("in doubt: the process ended", "skip", "the engine's next life, from its journal", "not sent again"),
     ("in doubt, held: the journal is missing", "resend", "the engine's next life, without its journal",
      "an operator decides (digestctl issue settle"),
+    ("in doubt, held: the engine was retired", "resend", "an operator, who retired the engine", "an operator decides"),
+    ("in doubt, held: the engine is gone", "resend", "another engine, which found this one gone", "an operator decides"),
 ])
 def test_who_decided_that_it_is_in_doubt_and_what_follows(busy, reason, policy, decided_by, becomes):
     busy.ask("UPDATE list SET doubt = %s", policy)
@@ -272,6 +274,15 @@ def test_a_second_doubt_stays_one(busy):
     busy.settle(n, in_doubt=1)
     lines = [text for kind, text in story(busy, 4) if kind in ("attempt", "delivery")]
     assert len(lines) == 2 and all("in doubt" in text and "never seen" in text for text in lines)
+
+
+def test_a_doubt_that_ends_without_being_sent_again_is_told_as_that(busy):
+    busy.ctl("issue", "settle", busy.issue, "--doubt", "resend", "--yes")
+    busy.ctl("issue", "cancel", busy.issue, "--yes")
+    busy.take("sweep")
+    lines = [text for kind, text in story(busy, 4) if kind in ("attempt", "delivery")]
+    assert any("stays in doubt" in text and "not sent again: cancelled" in text for text in lines), lines
+    assert busy.json("db", "check")["holds"]
 
 
 def test_a_second_fact_is_told_with_the_copy_it_means(busy):
