@@ -106,7 +106,8 @@ def storm(world, rng, readers, count, seed):
 
 def run_round(args, cluster, seed):
     rng = random.Random(seed)
-    policy = args.policy or rng.choice(["skip", "resend"])
+    drawn = rng.choice(["skip", "resend"])   # in any case, so that what follows is the seed's alone
+    policy = args.policy or drawn
     real = rng.randrange(REAL_ONE_IN) == 0
     name = f"chaos_{seed}"
     administer(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
