@@ -192,7 +192,8 @@ chaos: all faults $(O)/system/store_driver ## deliver while everything goes wron
 		$(if $(RESUME),--resume)
 
 # What takes hours.
-check-long: deps-test ## what takes hours: fuzzing by millions, a big demo
+check-long: deps-test ## what takes hours: fuzzing by millions, a big demo, the queue at size
+	RETRY_READERS=200000 RETRY_WAITING=1000000 $(MAKE) system PYTEST="-k test_retry_size"
 	+@$(MAKE) fuzz RUNS=$(if $(filter command line,$(origin RUNS)),$(RUNS),5000000)
 	+@$(MAKE) demo SUBSCRIBERS=$(if $(SUBSCRIBERS),$(SUBSCRIBERS),50000)
 

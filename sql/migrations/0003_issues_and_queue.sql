@@ -140,7 +140,7 @@ CREATE TABLE lane (
 	eaten      boolean NOT NULL DEFAULT false,
 	taken_at   timestamptz,
 	PRIMARY KEY (issue, zone, provider)
-) WITH (fillfactor = 50);
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
 CREATE INDEX lane_open ON lane (issue) WHERE NOT eaten;
 
@@ -183,6 +183,8 @@ CREATE TABLE send_window (
 CREATE INDEX send_window_open ON send_window (engine) WHERE settled_at IS NULL;
 CREATE INDEX send_window_doubted ON send_window (engine) WHERE doubted IS NOT NULL;
 CREATE INDEX send_window_issue ON send_window (issue);
+-- Whether an issue has an open one is asked of these few, not of all the windows that it had.
+CREATE INDEX send_window_unsettled ON send_window (issue) WHERE settled_at IS NULL;
 
 -- ---- what came of it --------------------------------------------------------------------------
 
@@ -264,10 +266,39 @@ CREATE TABLE deferral (
 	n          int,
 	PRIMARY KEY (issue, subscriber),
 	CHECK ((session IS NULL) = (n IS NULL))
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 
+-- Each retry leaves dead entries at the front of this, where the next take reads: hence the vacuum's
+-- settings above.
 CREATE INDEX deferral_due ON deferral (issue, provider, due_at) WHERE session IS NULL;
 CREATE INDEX deferral_held ON deferral (session, n) WHERE session IS NOT NULL;
+
+-- The deferrals of an issue in one provider group. `served` rises with each take over all of them,
+-- so the lowest was served longest ago; it is no time, since clocks may be set.
+CREATE SEQUENCE retry_turn;
+
+CREATE TABLE retry_lane (
+	issue    bigint NOT NULL REFERENCES issue,
+	provider text NOT NULL,
+	served   bigint NOT NULL DEFAULT 0,
+	PRIMARY KEY (issue, provider)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+-- Whoever puts readers off, and how ever.
+CREATE FUNCTION retry_lane_make() RETURNS trigger
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
+BEGIN
+	INSERT INTO retry_lane (issue, provider)
+		SELECT DISTINCT n.issue, n.provider FROM put_off n
+		WHERE NOT EXISTS (SELECT 1 FROM retry_lane r
+			WHERE r.issue = n.issue AND r.provider = n.provider OFFSET 0)
+		ORDER BY n.issue, n.provider
+		ON CONFLICT DO NOTHING;
+	RETURN NULL;
+END $$;
+
+CREATE TRIGGER retry_lane_make AFTER INSERT ON deferral
+	REFERENCING NEW TABLE AS put_off FOR EACH STATEMENT EXECUTE FUNCTION retry_lane_make();
 
 -- What doesn't fit, and somebody should look at. Nothing is thrown away in silence.
 CREATE TABLE anomaly (

@@ -1,4 +1,12 @@
 -- Sessions, and the windows that they take and settle.
+--
+-- A take reads what it returns, however much waits beside it. A plan is kept by its connection, and is
+-- made from statistics that lag behind: of an issue that opened a minute ago, or of deferrals that were
+-- none an hour ago, the planner believes that there are a few, and reads all of the issue's rows to find
+-- one. So readers are looked up by their whole key in subqueries that can't be turned into a join
+-- (LIMIT 1, OFFSET 0), rows that were locked are written by their place, and a table that was empty
+-- when a plan was made is no reason to read all of it later (enable_seqscan). Compiling (jit) costs
+-- more than any of these statements.
 
 -- Begins a session of an engine, which thereby exists. No session comes of it when
 --  - the engine was retired: retired_at tells. What it knows of its windows is accepted all the same;
@@ -95,9 +103,9 @@ LANGUAGE sql STABLE AS $$
 	FROM (SELECT i.list, i.edition, i.for_all, i.topics, i.expires_at, l.lang
 		FROM issue i JOIN list l ON l.id = i.list WHERE i.id = p_issue) i
 	CROSS JOIN unnest(p_ids) m (id)
-	LEFT JOIN LATERAL (SELECT * FROM subscriber WHERE subscriber.id = m.id) p ON true
+	LEFT JOIN LATERAL (SELECT * FROM subscriber WHERE subscriber.id = m.id LIMIT 1) p ON true
 	LEFT JOIN LATERAL (SELECT * FROM subscription
-		WHERE subscription.list = i.list AND subscription.subscriber = m.id) s ON true
+		WHERE subscription.list = i.list AND subscription.subscriber = m.id LIMIT 1) s ON true
 $$;
 
 -- A row of a taken window: the window's own columns, then one reader. A take that moved on without
@@ -132,7 +140,7 @@ $$;
 -- the providers in p_busy. Empty when there is nothing to take.
 CREATE FUNCTION window_take_fresh(p_session int, p_n int, p_limit int, p_busy text[], p_now timestamptz)
 	RETURNS SETOF window_reader
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 DECLARE
 	v_lane    lane%ROWTYPE;
 	v_edition int;
@@ -173,8 +181,10 @@ BEGIN
 
 	SELECT array_agg(r) INTO v_readers FROM issue_readers(v_lane.issue, v_ids, p_now) r
 		WHERE r.why_not IS NULL
-			AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.issue = v_lane.issue AND d.subscriber = r.subscriber)
-			AND NOT EXISTS (SELECT 1 FROM deferral d WHERE d.issue = v_lane.issue AND d.subscriber = r.subscriber);
+			AND NOT EXISTS (SELECT 1 FROM delivery d
+				WHERE d.issue = v_lane.issue AND d.subscriber = r.subscriber OFFSET 0)
+			AND NOT EXISTS (SELECT 1 FROM deferral d
+				WHERE d.issue = v_lane.issue AND d.subscriber = r.subscriber OFFSET 0);
 	IF v_readers IS NULL THEN
 		RETURN NEXT (v_lane.issue, 'fresh', v_lane.provider, NULL, 0, 0, NULL)::window_reader;
 		RETURN;
@@ -187,83 +197,82 @@ BEGIN
 		FROM unnest(v_readers) r;
 END $$;
 
--- The provider groups of which an issue has deferrals that nobody holds: a loose scan.
-CREATE FUNCTION issue_deferral_providers(p_issue bigint) RETURNS SETOF text
+-- The readers of a window as they are now, with why_not when they may no longer be sent to, tries from
+-- their deferral.
+CREATE FUNCTION window_members(p_session int, p_n int, p_kind window_kind, p_issue bigint, p_provider text,
+	p_ids bigint[], p_now timestamptz) RETURNS SETOF window_reader
 LANGUAGE sql STABLE AS $$
-	WITH RECURSIVE p AS (
-		SELECT min(d.provider) AS provider FROM deferral d WHERE d.issue = p_issue AND d.session IS NULL
-		UNION ALL
-		SELECT (SELECT min(d.provider) FROM deferral d
-			WHERE d.issue = p_issue AND d.session IS NULL AND d.provider > p.provider)
-		FROM p WHERE p.provider IS NOT NULL
-	)
-	SELECT provider FROM p WHERE provider IS NOT NULL
+	SELECT p_issue, p_kind, p_provider,
+		(r.subscriber, r.email, r.address_no, r.name, r.attrs, r.lang, r.topics, r.zone, r.token_gen,
+			r.why_not)::issue_reader,
+		coalesce(f.tries, 0::smallint), coalesce(f.doubts, 0::smallint),
+		CASE
+		WHEN (d.session, d.n) = (p_session, p_n) THEN d.outcome::text
+		WHEN f.issue IS NOT NULL AND (f.session, f.n) IS DISTINCT FROM (p_session, p_n) THEN 'deferred'
+		-- Put off, and come to an end in another window since.
+		WHEN f.issue IS NULL AND d.issue IS NOT NULL THEN 'deferred'
+		END
+	FROM issue_readers(p_issue, p_ids, p_now) r
+	LEFT JOIN LATERAL (SELECT * FROM delivery
+		WHERE delivery.issue = p_issue AND delivery.subscriber = r.subscriber LIMIT 1) d ON true
+	LEFT JOIN LATERAL (SELECT * FROM deferral
+		WHERE deferral.issue = p_issue AND deferral.subscriber = r.subscriber LIMIT 1) f ON true
 $$;
 
--- Takes deferrals that are due, of one issue and provider group. Who may no longer be sent to comes
--- along with why_not set, to be recorded as skipped or expired.
-CREATE FUNCTION window_take_retry(p_session int, p_n int, p_limit int, p_busy text[], p_now timestamptz)
-	RETURNS SETOF window_reader
-LANGUAGE plpgsql AS $$
+-- Takes deferrals that are due, of one issue and provider group: of those that have some, the one that
+-- was served longest ago, and of its deferrals the first that came due. So issues and providers take
+-- turns, whoever waits longest in his own comes first, and nobody waits for ever. Who may no longer be
+-- sent to comes along with why_not set, to be recorded as skipped or expired.
+CREATE FUNCTION window_take_retry(p_session int, p_n int, p_limit int, p_busy text[],
+	p_now timestamptz) RETURNS SETOF window_reader
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 DECLARE
 	v_issue    bigint;
 	v_provider text;
+	v_places   tid[];
 	v_ids      bigint[];
 BEGIN
 	IF NOT session_lives(p_session) THEN
 		RETURN;
 	END IF;
-	SELECT i.id, p.provider INTO v_issue, v_provider
-		FROM issue i
-		CROSS JOIN LATERAL issue_deferral_providers(i.id) p (provider)
-		CROSS JOIN LATERAL (SELECT due_at FROM deferral d
-			WHERE d.issue = i.id AND d.provider = p.provider AND d.session IS NULL
-				AND d.due_at <= p_now
-			ORDER BY due_at LIMIT 1) d
-		WHERE i.ended_at IS NULL AND i.state = 'open' AND p.provider <> ALL (p_busy)
-		ORDER BY d.due_at LIMIT 1;
-	IF NOT FOUND THEN
+	FOR v_issue, v_provider IN
+		SELECT l.issue, l.provider
+		FROM (SELECT r.issue, r.provider FROM issue i JOIN retry_lane r ON r.issue = i.id
+			WHERE i.ended_at IS NULL AND i.state = 'open' AND r.provider <> ALL (p_busy)
+			ORDER BY r.served, r.issue, r.provider OFFSET 0) l
+		CROSS JOIN LATERAL (SELECT 1 FROM deferral d
+			WHERE d.issue = l.issue AND d.provider = l.provider AND d.session IS NULL AND d.due_at <= p_now
+			ORDER BY d.due_at LIMIT 1) d
+	LOOP
+		-- Held until the commit, so that a pause or a cancel comes before the take or after it.
+		PERFORM 1 FROM issue WHERE id = v_issue AND state = 'open' FOR SHARE SKIP LOCKED;
+		CONTINUE WHEN NOT FOUND;
+		SELECT array_agg(place) INTO v_places FROM (
+			SELECT ctid AS place FROM deferral
+			WHERE issue = v_issue AND provider = v_provider AND session IS NULL AND due_at <= p_now
+			ORDER BY due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) due;
+		EXIT WHEN v_places IS NOT NULL; -- else another engine is taking what there is
+	END LOOP;
+	IF v_places IS NULL THEN
 		RETURN;
 	END IF;
-	-- Held until the commit, so that a pause or a cancel comes before the take or after it.
-	PERFORM 1 FROM issue WHERE id = v_issue AND state = 'open' FOR SHARE SKIP LOCKED;
-	IF NOT FOUND THEN
-		RETURN;
-	END IF;
-	WITH due AS (
-		SELECT subscriber FROM deferral
-		WHERE issue = v_issue AND provider = v_provider AND session IS NULL AND due_at <= p_now
-		ORDER BY due_at LIMIT p_limit FOR UPDATE SKIP LOCKED
-	), held AS (
-		UPDATE deferral d SET session = p_session, n = p_n FROM due
-		WHERE d.issue = v_issue AND d.subscriber = due.subscriber RETURNING d.subscriber
+	WITH held AS (
+		UPDATE deferral SET session = p_session, n = p_n WHERE ctid = ANY (v_places) RETURNING subscriber
 	)
 	SELECT array_agg(subscriber ORDER BY subscriber) INTO v_ids FROM held;
-	IF v_ids IS NULL THEN
-		RETURN;
-	END IF;
+	-- Who serves it at the same time says so, too: one of them is enough.
+	UPDATE retry_lane SET served = nextval('retry_turn') WHERE ctid = (SELECT ctid FROM retry_lane
+		WHERE issue = v_issue AND provider = v_provider FOR NO KEY UPDATE SKIP LOCKED);
 	PERFORM window_open(p_session, p_n, 'retry', v_issue, v_provider, v_ids, p_now);
-	RETURN QUERY SELECT * FROM window_readers(p_session, p_n, p_now);
+	RETURN QUERY SELECT * FROM window_members(p_session, p_n, 'retry', v_issue, v_provider, v_ids, p_now);
 END $$;
 
--- The readers of an open window as they are now, for its taker and for who settles it after a
--- crash; with why_not when they may no longer be sent to, tries from their deferral.
-CREATE FUNCTION window_readers(p_session int, p_n int, p_now timestamptz) RETURNS SETOF window_reader
+-- Those of an open window, for who settles it after a crash.
+CREATE FUNCTION window_readers(p_session int, p_n int, p_now timestamptz)
+	RETURNS SETOF window_reader
 LANGUAGE sql STABLE AS $$
-	SELECT w.issue, w.kind, w.provider,
-		(r.subscriber, r.email, r.address_no, r.name, r.attrs, r.lang, r.topics, r.zone, r.token_gen,
-			r.why_not)::issue_reader,
-		coalesce(f.tries, 0::smallint), coalesce(f.doubts, 0::smallint),
-		CASE
-		WHEN (d.session, d.n) = (w.session, w.n) THEN d.outcome::text
-		WHEN f.issue IS NOT NULL AND (f.session, f.n) IS DISTINCT FROM (w.session, w.n) THEN 'deferred'
-		-- Put off, and come to an end in another window since.
-		WHEN f.issue IS NULL AND d.issue IS NOT NULL THEN 'deferred'
-		END
-	FROM send_window w
-	CROSS JOIN LATERAL issue_readers(w.issue, w.members, p_now) r
-	LEFT JOIN delivery d ON d.issue = w.issue AND d.subscriber = r.subscriber
-	LEFT JOIN deferral f ON f.issue = w.issue AND f.subscriber = r.subscriber
+	SELECT m.* FROM send_window w
+	CROSS JOIN LATERAL window_members(w.session, w.n, w.kind, w.issue, w.provider, w.members, p_now) m
 	WHERE w.session = p_session AND w.n = p_n AND w.members IS NOT NULL AND w.issue IS NOT NULL
 $$;
 
@@ -276,8 +285,10 @@ LANGUAGE sql STABLE AS $$
 	FROM subscription s
 	JOIN LATERAL issue_readers(p_issue, ARRAY[s.subscriber], p_now) r ON r.why_not IS NULL
 	WHERE s.edition = p_edition AND s.status = 'active' AND s.placed_gen > p_gen AND s.joined_gen <= p_gen
-		AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.issue = p_issue AND d.subscriber = s.subscriber)
-		AND NOT EXISTS (SELECT 1 FROM deferral d WHERE d.issue = p_issue AND d.subscriber = s.subscriber)
+		AND NOT EXISTS (SELECT 1 FROM delivery d
+			WHERE d.issue = p_issue AND d.subscriber = s.subscriber OFFSET 0)
+		AND NOT EXISTS (SELECT 1 FROM deferral d
+			WHERE d.issue = p_issue AND d.subscriber = s.subscriber OFFSET 0)
 $$;
 
 -- The end of an issue. Of one whose lanes are eaten and that has no open window, takes those who
@@ -285,7 +296,7 @@ $$;
 -- issue is done. One past its time expires once nobody is put off any more. Answers like a take.
 CREATE FUNCTION window_take_sweep(p_session int, p_n int, p_limit int, p_busy text[], p_now timestamptz)
 	RETURNS SETOF window_reader
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 DECLARE
 	i          issue%ROWTYPE;
 	v_provider text;
@@ -390,7 +401,7 @@ END $$;
 -- makes a doubt known, and then nobody sends again who hasn't begun to; or it is kept as an attempt.
 -- The counts of windows follow. p_row has delivery's columns by name.
 CREATE FUNCTION delivery_put(p_row jsonb) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 DECLARE
 	v_old   delivery%ROWTYPE;
 	d       delivery%ROWTYPE;
@@ -506,7 +517,7 @@ LANGUAGE sql AS $$
 	INSERT INTO deferral AS d
 		SELECT r.* FROM jsonb_populate_recordset(NULL::deferral, p_rows) r
 		WHERE NOT EXISTS (SELECT 1 FROM delivery e
-			WHERE e.issue = r.issue AND e.subscriber = r.subscriber AND e.outcome <> 'in_doubt')
+			WHERE e.issue = r.issue AND e.subscriber = r.subscriber AND e.outcome <> 'in_doubt' OFFSET 0)
 		ORDER BY r.issue, r.subscriber
 		ON CONFLICT (issue, subscriber) DO UPDATE SET
 			due_at = excluded.due_at, tries = excluded.tries, doubts = excluded.doubts,
@@ -547,7 +558,7 @@ END $$;
 -- Settling twice changes nothing. Returns whether it was open.
 CREATE FUNCTION window_settle(p_session int, p_n int, p_delivered int, p_refused int, p_expired int,
 	p_skipped int, p_in_doubt int, p_deferred int, p_now timestamptz) RETURNS boolean
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 DECLARE
 	w       send_window%ROWTYPE;
 	v_cause text;

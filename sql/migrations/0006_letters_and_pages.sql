@@ -74,18 +74,17 @@ $$;
 -- Takes the letters that are due into a window.
 CREATE FUNCTION window_take_letters(p_session int, p_n int, p_limit int, p_now timestamptz)
 	RETURNS SETOF window_letter
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 DECLARE
 	v_ids bigint[];
 BEGIN
 	IF NOT session_lives(p_session) THEN
 		RETURN;
 	END IF;
-	WITH due AS (
-		SELECT id FROM letter WHERE outcome IS NULL AND session IS NULL AND due_at <= p_now
-		ORDER BY due_at LIMIT p_limit FOR UPDATE SKIP LOCKED
-	), held AS (
-		UPDATE letter t SET session = p_session, n = p_n FROM due WHERE t.id = due.id RETURNING t.id
+	WITH held AS (
+		UPDATE letter SET session = p_session, n = p_n WHERE ctid = ANY (ARRAY(
+			SELECT ctid FROM letter WHERE outcome IS NULL AND session IS NULL AND due_at <= p_now
+			ORDER BY due_at LIMIT p_limit FOR UPDATE SKIP LOCKED)) RETURNING id
 	)
 	SELECT array_agg(id ORDER BY id) INTO v_ids FROM held;
 	IF v_ids IS NULL THEN
