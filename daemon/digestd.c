@@ -23,6 +23,8 @@ static const struct start about = {
     "digestd", "The engine of a newsletter: takes articles in, opens issues and delivers them.",
     SETTINGS_ENGINE};
 
+enum { OUTDATED = 75 }; /* exit status: EX_TEMPFAIL of sysexits.h */
+
 struct engine {
 	struct settings *settings;
 	struct settings *old; /* kept until the next reload: what was begun with them may go on */
@@ -38,23 +40,53 @@ struct engine {
 	sd_event_source *status;
 };
 
-static void on_ready(void *user)
-{
-	(void)user;
-	sd_notify(0, "READY=1");
-}
-
-static void on_ended(void *user, int result)
-{
-	struct engine *e = user;
-	sd_event_exit(e->event, result < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-}
-
 static void on_opened(void *user)
 {
 	struct engine *e = user;
 	if (e->outbox)
 		outbox_wake(e->outbox);
+}
+
+/* Nothing is planned or polled before the database is known to be one that we can work with. */
+static int open_side(struct engine *e, struct why *why)
+{
+	const struct planner_parts planner = {e->event, e->side, e->settings, on_opened, e};
+	int r = e->planner ? 0 : planner_open(&planner, &e->planner, why);
+	const struct poller_parts poller = {e->event, e->side, e->settings};
+	if (r == 0 && !e->poller)
+		r = poller_open(&poller, &e->poller, why);
+	return r;
+}
+
+static void on_ready(void *user)
+{
+	struct engine *e = user;
+	struct why why = {""};
+	int r = open_side(e, &why);
+	if (r < 0) {
+		log_error("digestd can't go on: %s", why.text[0] ? why.text : strerror(-r));
+		sd_event_exit(e->event, EXIT_FAILURE);
+		return;
+	}
+	sd_notify(0, "READY=1");
+}
+
+static void on_draining(void *user)
+{
+	struct engine *e = user;
+	sd_notify(0, "STOPPING=1");
+	if (e->planner)
+		planner_stop(e->planner);
+	if (e->poller)
+		poller_stop(e->poller);
+}
+
+static void on_ended(void *user, int result)
+{
+	struct engine *e = user;
+	sd_event_exit(e->event, result == -ESTALE ? OUTDATED
+				: result < 0      ? EXIT_FAILURE
+						  : EXIT_SUCCESS);
 }
 
 /* Another program says that something changed: "issue N", "letter", "ended N", "feed N" ... */
@@ -69,9 +101,10 @@ static void on_notify(void *user, const char *channel, const char *payload)
 	}
 	if (!payload || strcmp(payload, "session") == 0)
 		outbox_sessions_changed(e->outbox);
-	if (!payload || strncmp(payload, "feed", 4) == 0)
+	if (e->poller && (!payload || strncmp(payload, "feed", 4) == 0))
 		poller_wake(e->poller);
-	if (!payload || strncmp(payload, "edition", 7) == 0 || strncmp(payload, "article", 7) == 0)
+	if (e->planner && (!payload || strncmp(payload, "edition", 7) == 0 ||
+			   strncmp(payload, "article", 7) == 0))
 		planner_wake(e->planner);
 	outbox_wake(e->outbox);
 }
@@ -81,14 +114,6 @@ static void on_db_state(void *user, bool up)
 	struct engine *e = user;
 	if (up && e->outbox)
 		outbox_wake(e->outbox);
-}
-
-static void stop(struct engine *e)
-{
-	sd_notify(0, "STOPPING=1");
-	planner_stop(e->planner);
-	poller_stop(e->poller);
-	outbox_drain(e->outbox);
 }
 
 static void reload(struct engine *e)
@@ -103,8 +128,10 @@ static void reload(struct engine *e)
 	if (r == 0)
 		r = outbox_reload(e->outbox, settings, &why);
 	if (r == 0) {
-		planner_reload(e->planner, settings);
-		poller_reload(e->poller, settings);
+		if (e->planner)
+			planner_reload(e->planner, settings);
+		if (e->poller)
+			poller_reload(e->poller, settings);
 		settings_free(e->old);
 		e->old = e->settings;
 		e->settings = settings;
@@ -122,7 +149,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
 	if (si->ssi_signo == SIGHUP)
 		reload(e);
 	else
-		stop(e);
+		outbox_drain(e->outbox);
 	return 0;
 }
 
@@ -181,15 +208,17 @@ static int open_databases(struct engine *e, struct why *why)
 
 static int open_rooms(struct engine *e, struct why *why)
 {
-	const struct outbox_parts outbox = {e->curl,  e->db, e->settings, &e->identity, on_ready,
-					    on_ended, e};
+	const struct outbox_parts outbox = {
+	    .curl = e->curl,
+	    .db = e->db,
+	    .settings = e->settings,
+	    .identity = &e->identity,
+	    .ready = on_ready,
+	    .draining = on_draining,
+	    .ended = on_ended,
+	    .user = e,
+	};
 	int r = outbox_open(&outbox, &e->outbox, why);
-	const struct planner_parts planner = {e->event, e->side, e->settings, on_opened, e};
-	if (r == 0)
-		r = planner_open(&planner, &e->planner, why);
-	const struct poller_parts poller = {e->event, e->side, e->settings};
-	if (r == 0)
-		r = poller_open(&poller, &e->poller, why);
 	if (r == 0)
 		r = db_listen(e->listen, "digestd", on_notify, e);
 	if (r == 0)

@@ -140,7 +140,7 @@ static void leave_end(void *user, const struct db_end *end)
 	FAULT_POINT("drain-session-ended");
 	if (end->outcome != DB_DONE && !end->closing)
 		log_warning("the session's end couldn't be recorded");
-	outbox_end(o, 0);
+	outbox_end(o, o->outdated ? -ESTALE : 0);
 }
 
 static void leave(struct outbox *o)
@@ -186,6 +186,8 @@ void outbox_enter(struct outbox *o, enum outbox_state state)
 		outbox_turn_soon(o, 0);
 		break;
 	case OUTBOX_DRAINING:
+		if (o->parts.draining)
+			o->parts.draining(o->parts.user);
 		if (before >= OUTBOX_RUNNING)
 			start_draining(o);
 		else

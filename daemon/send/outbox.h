@@ -40,8 +40,12 @@ struct outbox_parts { /* all of them outlive it */
 	/* It has a session and has settled the past; may be NULL. */
 	void (*ready)(void *user);
 
-	/* It has ended: 0 after a drain, negative when it can't go on (this state directory may not
-	 * be used, the engine was retired ...; the log tells). */
+	/* It ends in order, by outbox_drain() or by itself; may be NULL. */
+	void (*draining)(void *user);
+
+	/* It has ended: 0 after a drain, -ESTALE when the schema isn't this program's, negative
+	 * when it can't go on (this state directory may not be used, the engine was retired ...;
+	 * the log tells). */
 	void (*ended)(void *user, int result);
 	void *user;
 };

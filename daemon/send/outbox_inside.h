@@ -3,7 +3,7 @@
  * (its turns with the database), outbox_take.c (what they take), outbox_wire.c (its way to the
  * relays), outbox_past.c (what an earlier life left), outbox_late.c (what others recorded of it
  * meanwhile), outbox_others.c (its beats, and those of the others), outbox_fenced.c (what it does
- * when it was taken for dead).
+ * when it was taken for dead), outbox_schema.c (a schema that isn't ours).
  */
 #pragma once
 
@@ -89,11 +89,17 @@ struct outbox {
 	usec_t due[WINDOW_KINDS]; /* clock_now(): when there will be one, of who was put off */
 
 	struct slot *free_slots;
-	size_t out[WINDOW_KINDS]; /* mails with relays, by kind of window */
-	uint64_t ended_count;     /* members that ended since the start, for the pace */
-	double pace;              /* of them a second, smoothed */
+	size_t out[WINDOW_KINDS];   /* mails with relays, by kind of window */
+	size_t since[WINDOW_KINDS]; /* mails begun since the last one of that kind */
+	uint64_t ended_count;       /* members that ended since the start, for the pace */
+	double pace;                /* of them a second, smoothed */
 	uint64_t pace_count;
 	usec_t pace_at;
+
+	int schema;          /* the last migration, as the database said */
+	int schema_told;     /* of which the log was told */
+	usec_t schema_since; /* clock_mono() of that */
+	bool outdated;       /* it ends because of the schema */
 
 	int64_t turn;
 	int64_t turn_found; /* what the database said after a lost commit */
@@ -143,6 +149,11 @@ void outbox_doubt(struct outbox *o, struct window *w, struct member *m, int32_t 
 
 /* Puts members that wait back into the queue, at no cost to them. */
 void outbox_return_waiting(struct outbox *o, struct window *w, const char *cause, usec_t wait);
+
+/* ---- outbox_schema.c ---- */
+void outbox_schema_ask(struct outbox *o, struct db_tx *tx); /* -ESTALE ends tx when it isn't ours */
+void outbox_schema_moved(struct outbox *o);                 /* after that in a turn */
+void outbox_schema_wait(struct outbox *o); /* after that at a session's beginning */
 
 /* ---- outbox_past.c ---- */
 void outbox_past_begin(struct outbox *o); /* begins the session, settles the past, then RUNNING */

@@ -280,6 +280,10 @@ static void begin_end(void *user, const struct db_end *end)
 		past_free(p);
 		if (end->closing)
 			return;
+		if (end->err == -ESTALE) {
+			outbox_schema_wait(o);
+			return;
+		}
 		log_error("a session can't begin: %s%s%s", end->error.message,
 			  end->error.hint[0] ? " " : "", end->error.hint);
 		outbox_enter(o, OUTBOX_WAITING);
@@ -348,6 +352,7 @@ void outbox_past_begin(struct outbox *o)
 	params_text(&params, id->place);
 	params_int64(&params, still ? o->rival.id : 0);
 	params_int64(&params, still ? o->rival.value : 0);
+	outbox_schema_ask(o, tx);
 	db_tx_query(tx, sql_session_start, &params, on_session, p);
 	db_tx_query(tx, sql_sessions_alive, NULL, on_others, p);
 	db_tx_query(tx, sql_link_keys, NULL, on_keys, p);

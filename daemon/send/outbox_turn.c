@@ -163,6 +163,7 @@ static struct db_tx *build_turn(struct outbox *o, usec_t now)
 	struct db_tx *tx = db_tx_new(o->parts.db, "turn");
 	/* Should this process stand still now, its locks don't hold the others up for long. */
 	db_tx_set(tx, "idle_in_transaction_session_timeout", o->idle_limit);
+	outbox_schema_ask(o, tx);
 	_cleanup_params_ struct db_params p = {0};
 	params_int64(&p, o->session);
 	params_int64(&p, o->turn);
@@ -214,6 +215,10 @@ static void turn_failed(struct outbox *o, const struct db_end *end)
 	undo_turn(o);
 	if (end->closing || end->outcome != DB_FAILED)
 		return;
+	if (end->err == -ESTALE) {
+		outbox_schema_moved(o);
+		return;
+	}
 	bool misfit = db_error_in_class(&end->error, "22") || db_error_in_class(&end->error, "23");
 	log_error("a turn of the outbox failed%s: %s (%s)",
 		  misfit && !o->careful ? " and is done again row by row" : "",

@@ -45,6 +45,16 @@ static int read_files(const struct embedded_file *files, struct arena *arena,
 	return 0;
 }
 
+int migrate_newest(const struct embedded_file *files)
+{
+	int newest = 0, number;
+	for (; files->name; files++)
+		if (strncmp(files->name, folder, strlen(folder)) == 0 &&
+		    sscanf(files->name + strlen(folder), "%4d_", &number) == 1 && number > newest)
+			newest = number;
+	return newest;
+}
+
 /* What the database says was applied; NULL when it has no such table. */
 static int read_applied(struct pg *pg, struct pg_result **ret, struct why *why)
 {
@@ -173,7 +183,8 @@ static int apply(struct pg *pg, const struct migration *m, struct why *why)
 	int r = sync_script(pg,
 			    "CREATE TABLE IF NOT EXISTS schema_migration ("
 			    "number int PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
-			    "applied_at timestamptz NOT NULL DEFAULT now())",
+			    "applied_at timestamptz NOT NULL DEFAULT now());"
+			    "LOCK TABLE schema_migration IN ACCESS EXCLUSIVE MODE",
 			    why);
 	if (r == 0)
 		r = sync_script(pg, m->sql.p, why); /* a NUL follows embedded files */

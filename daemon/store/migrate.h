@@ -4,7 +4,8 @@
  *
  *	schema_migration(number, name, checksum, applied_at)
  *
- * under a lock that lasts as long as the transaction: any number of programs may try at once. A
+ * under a lock that lasts as long as the transaction: any number of programs may try at once. The
+ * table is locked, too, so that who reads it first in a transaction has the schema to itself. A
  * migration that was applied must never change: a file whose SHA-256 isn't the recorded one is
  * refused, and so is a database that knows migrations which this program doesn't.
  */
@@ -39,6 +40,9 @@ struct migration {
  */
 int migrate_status(struct pg *pg, const struct embedded_file *files, struct arena *arena,
 		   struct migration **ret, size_t *ret_count, struct why *why);
+
+/* The number of the last of these; 0 when there is none. */
+int migrate_newest(const struct embedded_file *files);
 
 /*
  * Applies what is pending, as `role` when it isn't NULL (SET LOCAL ROLE); `say` (may be NULL) is

@@ -1,5 +1,9 @@
 -- The outbox: sessions, turns, windows.
 
+-- name: schema_newest
+-- First of all in a turn: a migration waits for its end, and it for a migration under way.
+SELECT max(number) FROM schema_migration
+
 -- name: session_start
 SELECT engine, session, retired_at, rival, rival_beat, rival_host
 	FROM session_start($1::uuid, $2, $3, $4::uuid, $5, $6, $7::timestamptz, $8, $9::int, $10::bigint)
