@@ -57,12 +57,12 @@ static struct window *waiting_window(struct outbox *o, enum window_kind kind, us
 	return NULL;
 }
 
-/* Mails out of that kind, as a share of all connections. */
+/* Mails out of that kind, as a share of all connections; of too few connections to share, every so
+ * many'th mail is of that kind. */
 static bool has_share(const struct outbox *o, enum window_kind kind, unsigned of)
 {
-	size_t slots = relay_pool_connections(o->relays);
-	size_t part = slots / of;
-	return o->out[kind] < (part ? part : 1);
+	size_t part = relay_pool_connections(o->relays) / of;
+	return part ? o->out[kind] < part : o->since[kind] + 1 >= of;
 }
 
 /*
@@ -128,6 +128,9 @@ static const struct smtp_mail *give(struct outbox *o, struct slot *s, int32_t re
 	window_enter(s->window, s->member, MEMBER_OUT);
 	o->out[s->window->kind]++;
 	FAULT_POINT("wire-mail-given");
+	for (int kind = 0; kind < WINDOW_KINDS; kind++)
+		o->since[kind]++;
+	o->since[s->window->kind] = 0;
 	return &s->mail;
 }
 
