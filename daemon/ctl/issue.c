@@ -110,6 +110,11 @@ static const struct ctl_option audit_options[] = {
     {0},
 };
 
+static const struct ctl_option readers_options[] = {
+    {"outcome", "WORD", "only: delivered, refused, expired, skipped, in_doubt or put_off"},
+    {0},
+};
+
 static const struct ctl_option ls_options[] = {
     {"all", NULL, "not only the 20 newest"},
     {0},
@@ -131,12 +136,14 @@ static const char show_more[] =
     "Times put off counts the answers \"not now\", not readers.";
 
 static const char pause_more[] =
-    "No engine takes readers of a paused issue, nor tries again those who were put off. What is\n"
-    "taken already, about a second of sending, goes out. The issue's time runs on.";
+    "No engine takes readers of a paused issue, nor tries again those who were put off. Who was\n"
+    "taken already and waits goes back within about two seconds, at no cost to them; the mails on\n"
+    "the wire, one or two a connection, go out. The issue's time runs on.";
 
 static const char cancel_more[] =
-    "For ever: a cancelled issue can't be resumed, its articles count as used. What an engine has\n"
-    "taken already, about a second of sending, goes out; who is put off isn't tried again.";
+    "For ever: a cancelled issue can't be resumed, its articles count as used. The mails on the\n"
+    "wire, one or two a connection, go out; who was taken and waits is skipped within about two\n"
+    "seconds, who is put off isn't tried again. digestctl issue readers tells who got it.";
 
 static const char settle_more[] =
     "In doubt are readers whose mail was handed over and whose answer was never seen, after what\n"
@@ -163,6 +170,8 @@ static const struct ctl_verb verbs[] = {
     {"ls", "[LIST]", "Show the issues, the newest first.", run_ls, 0, 1, ls_options, NULL, false},
     {"show", "ISSUE", "Show one issue, its articles, lanes and numbers.", issue_run_show, 1, 1,
      NULL, show_more, false},
+    {"readers", "ISSUE", "Tell as CSV who got it, and what it came to for each of the others.",
+     issue_run_readers, 1, 1, readers_options, NULL, false},
     {"pause", "ISSUE", "Hold an issue.", issue_run_pause, 1, 1, NULL, pause_more, false},
     {"resume", "ISSUE", "Go on with a paused issue.", issue_run_resume, 1, 1, NULL, NULL, false},
     {"cancel", "ISSUE", "End an issue before everybody has it.", issue_run_cancel, 1, 1, NULL,

@@ -98,3 +98,4 @@ int issue_run_resume(struct ctl *ctl);
 int issue_run_cancel(struct ctl *ctl);
 int issue_run_settle(struct ctl *ctl);
 int issue_run_audit(struct ctl *ctl);
+int issue_run_readers(struct ctl *ctl);

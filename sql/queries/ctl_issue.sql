@@ -131,6 +131,28 @@ SELECT provider, cause, count(*) AS readers, min(due_at) FILTER (WHERE session I
 		max(tries) AS most_tries, (array_agg(concat_ws(' ', code, enhanced, reply) ORDER BY first_at DESC) FILTER (WHERE reply IS NOT NULL))[1] AS reply
 	FROM deferral WHERE issue = $1::bigint GROUP BY provider, cause ORDER BY count(*) DESC, provider, cause
 
+-- name: ctl_issue_readers
+-- A page of what is known of each reader, after $2; $3: of this outcome only. Who is in doubt and put off
+-- to be sent to again comes once, as put off.
+SELECT r.subscriber, p.email, r.outcome, to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at,
+		r.attempt, l.name AS relay, r.code, r.enhanced, r.reason, r.queue_id
+	FROM (
+		(SELECT d.subscriber, d.outcome::text, d.at, d.attempt, d.relay, d.code, d.enhanced, d.reason, d.queue_id
+			FROM delivery d WHERE d.issue = $1::bigint AND d.subscriber > $2::bigint
+				AND ($3::text IS NULL OR d.outcome::text = $3)
+				AND NOT EXISTS (SELECT 1 FROM deferral f
+					WHERE f.issue = $1::bigint AND f.subscriber = d.subscriber OFFSET 0)
+			ORDER BY d.subscriber LIMIT $4::int)
+		UNION ALL
+		(SELECT f.subscriber, 'put_off', f.first_at, f.tries, f.relay, f.code, f.enhanced, f.cause, NULL
+			FROM deferral f WHERE f.issue = $1::bigint AND f.subscriber > $2::bigint
+				AND coalesce($3, 'put_off') = 'put_off'
+			ORDER BY f.subscriber LIMIT $4::int)
+		ORDER BY subscriber LIMIT $4::int) r
+	LEFT JOIN subscriber p ON p.id = r.subscriber
+	LEFT JOIN relay l ON l.id = r.relay
+	ORDER BY r.subscriber
+
 -- name: ctl_issue_load
 SELECT content FROM issue WHERE id = $1::bigint
 
