@@ -247,13 +247,13 @@ CONFDIR     = $(DESTDIR)$(SYSCONFDIR)/digestd
 install: all ## programs, man pages, units and a configuration: DESTDIR, PREFIX
 	install -d "$(ROOT)/sbin" "$(ROOT)/bin" "$(ROOT)/lib/systemd/system" \
 		"$(ROOT)/lib/sysusers.d" "$(ROOT)/lib/tmpfiles.d" "$(ROOT)/share/man/man1" \
-		"$(ROOT)/share/man/man5" "$(ROOT)/share/man/man8" \
+		"$(ROOT)/share/man/man5" "$(ROOT)/share/man/man7" "$(ROOT)/share/man/man8" \
 		"$(ROOT)/share/doc/digestd/examples" "$(CONFDIR)/templates"
 	for program in $(filter %/digestd %/digestweb,$(BINARIES)); do \
 		install -m 0755 $$program "$(ROOT)/sbin" || exit 1; done
 	for program in $(filter %/digestctl,$(BINARIES)); do \
 		install -m 0755 $$program "$(ROOT)/bin" || exit 1; done
-	umask 022; for page in daemon/*.[158]; do \
+	umask 022; for page in daemon/*.[1578]; do \
 		sed 's|/usr/local|$(PREFIX)|; s|/etc/digestd|$(SYSCONFDIR)/digestd|g' "$$page" \
 			> "$(ROOT)/share/man/man$${page##*.}/$${page##*/}" || exit 1; done
 	umask 022; for unit in digestd.service digestweb.service digestweb.socket; do \

@@ -33,7 +33,7 @@ shell() {
 
 # Links to each other's pages are checked by a test; mandoc looks for them in the system only.
 manuals() {
-	found=$(mandoc -Tlint -Wwarning daemon/*.[158] 2>&1)
+	found=$(mandoc -Tlint -Wwarning daemon/*.[1578] 2>&1)
 	[ -z "$found" ] || { echo "$found"; return 1; }
 }
 

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 O = os.environ.get("DIGESTD_BUILD", "build")
 BUILD = (ROOT / O).resolve()
 EXAMPLE = ROOT / "systemd" / "digestd.conf"
-PAGES = sorted((ROOT / "daemon").glob("*.[158]"))
+PAGES = sorted((ROOT / "daemon").glob("*.[1578]"))
 
 
 def digestd(*arguments, **environment):
