@@ -113,10 +113,21 @@ def test_a_cancelled_issue_tries_nobody_again(make, ctl):
         engine.wait_for(lambda: news.value("SELECT count(*) FROM deferral") == 9)
         ctl.ok("issue", "cancel", issue, "--yes")
         smtpd.rules.clear()
-        news.run("UPDATE deferral SET due_at = now()")
-        news.run("SELECT letter_put('test', %s, NULL, 'editor@a.example', '{}', '1 day', now())", news.list)
-        engine.wait_for(lambda: news.value("SELECT count(*) FROM letter WHERE outcome IS NOT NULL") == 1)
-    assert news.outcomes(issue) == {"delivered": 11}
+        engine.wait_for(lambda: news.value("SELECT count(*) FROM deferral") == 0)
+    assert len(smtpd.accepted) == 11
+    assert news.outcomes(issue) == {"delivered": 11, "skipped": 9}
+    told = list(csv.DictReader(io.StringIO(ctl.ok("issue", "readers", issue, "--outcome", "skipped"))))
+    assert sorted(row["email"] for row in told) == [f"reader{n}@a.example" for n in range(1, 10)]
+    assert {(row["code"], row["reason"]) for row in told} == {("451", "cancelled")}
+
+
+def test_who_is_put_off_is_told_by_the_answer(make, ctl):
+    engine, news, _ = make(readers=20, rules=[
+        {"stage": "rcpt", "match": "^reader[1-9]@", "reply": "451 4.2.0 Later"}],
+        extra='retry = { backoff = { first = "1 h"; cap = "1 h"; }; };')
+    with engine:
+        issue = news.open()
+        engine.wait_for(lambda: news.value("SELECT count(*) FROM deferral") == 9)
     told = list(csv.DictReader(io.StringIO(ctl.ok("issue", "readers", issue, "--outcome", "put_off"))))
     assert sorted(row["email"] for row in told) == [f"reader{n}@a.example" for n in range(1, 10)]
     assert {row["code"] for row in told} == {"451"}
