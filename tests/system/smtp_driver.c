@@ -5,7 +5,8 @@
  *
  *   smtp_driver port=N [host=] [tls=none|allowed|required|implicit] [insecure=1] [ca=FILE] [user=]
  *               [password=] [ehlo=] [mails=1] [size=300] [to=r%d@example.org] [from=] [messages=0]
- *               [sessions=5] [withhold=N] [abort=N] [dots=1] [bare=1] [utf8=1] [fail=N] [LIMIT=MSEC
+ *               [sessions=5] [withhold=N] [abort=N] [overdue=N] [dots=1] [bare=1] [utf8=1] [fail=N]
+ * [LIMIT=MSEC
  * ...]
  *
  * fail: the Nth allocation of our own code fails. The number of them is told at the end.
@@ -34,7 +35,7 @@ static struct driver {
 	struct curl_loop *loop;
 	struct smtp_target target;
 	struct mail *mails;
-	int n, sessions, withhold, abort_at;
+	int n, sessions, withhold, abort_at, overdue, asked;
 } d;
 
 /* ---- allocations of our own code (libraries have theirs) --------------------------------------
@@ -148,6 +149,14 @@ static int on_intent(struct smtp *s, const struct smtp_mail *smtp)
 	return mail->number == d.withhold ? -ECANCELED : 0;
 }
 
+/* That mail may no longer be sent when its second write comes. */
+static int on_still(struct smtp *s, const struct smtp_mail *smtp)
+{
+	(void)s;
+	const struct mail *mail = smtp->user;
+	return mail->number == d.overdue && ++d.asked == 2 ? -ECANCELED : 0;
+}
+
 static void on_returned(struct smtp *s, const struct smtp_mail *smtp, enum smtp_end end)
 {
 	(void)s;
@@ -199,6 +208,7 @@ static int open_session(void)
 	    .ready = on_ready,
 	    .next = on_next,
 	    .intent = on_intent,
+	    .still = on_still,
 	    .returned = on_returned,
 	    .voided = on_voided,
 	    .outcome = on_outcome,
@@ -319,6 +329,7 @@ int main(int argc, char **argv)
 	d.sessions = number(argv + 1, "sessions", 5);
 	d.withhold = number(argv + 1, "withhold", -1);
 	d.abort_at = number(argv + 1, "abort", -1);
+	d.overdue = number(argv + 1, "overdue", -1);
 	if (!d.mails || sd_event_new(&d.event) < 0 || curl_loop_open(d.event, &d.loop) < 0)
 		return 1;
 	allocations = 0;

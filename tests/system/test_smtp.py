@@ -429,6 +429,23 @@ def test_a_mail_that_is_withheld_never_leaves():
     assert of(events, "closed")[0]["why"] == "withheld"
 
 
+@pytest.mark.parametrize("way", ["plain", "starttls"])
+def test_a_mail_whose_time_is_over_between_two_writes_goes_no_further(certificates, way):
+    """Body and dot are one large write: its intent goes before all of it."""
+    ca, *pair = certificates["good"]
+    with Server(starttls=pair if way == "starttls" else None) as smtpd:
+        events = drive(smtpd, size=24_000_000, dots=1, host="localhost", ca=ca, mails=3, overdue=2, sessions=2,
+                       tls="required" if way == "starttls" else "none")
+    third = [e for e in events if e.get("mail") == 2]
+    assert third[1]["why"] == "withheld"
+    if way == "plain":
+        assert [e["event"] for e in third] == ["intent", "voided", "intent", "outcome"]
+        reconcile(smtpd, events, mails=3)
+    else:  # how much of a write OpenSSL sent can't be known
+        assert [e["event"] for e in third] == ["intent", "doubt"]
+        assert not numbers_taken(smtpd)[2]
+
+
 def test_a_session_that_is_aborted_in_a_callback_tells_of_its_mails():
     with Server() as smtpd:
         events = drive(smtpd, abort=2)
