@@ -28,9 +28,10 @@ RETRY = ('retry = { backoff = { first = "100 ms"; factor = 2; cap = "1 s"; };'
          ' breaker = { first = "100 ms"; factor = 2; cap = "500 ms"; }; };'
          ' window = { size = 200; };')
 # The limits of the design, divided by 60 in their order; those that would come too near to what
-# a busy machine needs for a turn are longer.
+# a busy machine needs for a turn are longer. Journals outlive a step of the clock by an hour, as they
+# do with the real limits.
 SCALED = ('timing = { scale = 60; look = "6 s"; look_max = "60 s"; beat = "66 s"; stop_after = "120 s";'
-          ' dead = "180 s"; relay_dot = "180 s"; orphan_after = "480 s"; unstarted = "300 s"; drain = "900 s";'
+          ' dead = "180 s"; relay_dot = "180 s"; orphan_after = "480 s"; journal_keep = "30 d"; unstarted = "300 s"; drain = "900 s";'
           ' relay_connect = "180 s"; relay_reply = "300 s"; relay_data = "300 s"; relay_block = "300 s";'
           ' relay_idle = "60 s"; };')
 REAL = ""
