@@ -3,16 +3,15 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 
 import psycopg2
 import pytest
 
+from bouncer import Bouncer
 from pg import Cluster
 from pgproxy import Proxy, error_message, message
 from storedriver import Driver, ask
@@ -438,35 +437,13 @@ def test_no_allocation_failure_breaks_it(build, cluster, empty_database):
 
 @pytest.fixture
 def bouncer(cluster):
-    """pgbouncer in transaction mode in front of the cluster: a connection string's host."""
-    program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
-    if not program:
-        pytest.skip("pgbouncer is not installed")
-    home = tempfile.mkdtemp(prefix="digestd-bouncer-", dir="/tmp")
-    with open(os.path.join(home, "ini"), "w", encoding="utf-8") as file:
-        file.write(f"[databases]\n* = host={cluster.home}\n[pgbouncer]\nlisten_addr =\n"
-                   f"unix_socket_dir = {home}\nlisten_port = 5432\nauth_type = any\n"
-                   "pool_mode = transaction\ndefault_pool_size = 1\nserver_reset_query =\n")
-    # "any" wants the server's user in the string; each database goes there as postgres.
-    text = open(os.path.join(home, "ini"), encoding="utf-8").read()
-    with open(os.path.join(home, "ini"), "w", encoding="utf-8") as file:
-        file.write(text.replace(cluster.home, f"{cluster.home} user=postgres"))
-    command = [program, "ini"]
-    if cluster.user:
-        os.chown(home, cluster.user.pw_uid, cluster.user.pw_gid)
-        command = ["setpriv", f"--reuid={cluster.user.pw_uid}", f"--regid={cluster.user.pw_gid}",
-                   "--clear-groups", *command]
-    process = subprocess.Popen(command, cwd=home, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
-    yield home
-    process.terminate()
-    process.wait(PATIENCE)
-    shutil.rmtree(home)
+    with Bouncer(cluster, pool=1) as running:
+        yield running
 
 
 def test_it_works_through_a_transaction_pooler(build, cluster, empty_database, bouncer):
     ask(cluster, empty_database, "CREATE TABLE t (a int, b text)")
-    dsn = f"host={bouncer} port=5432 user=postgres dbname={empty_database}"
+    dsn = bouncer.dsn("postgres", empty_database)
     with Driver(build, dsn) as one, Driver(build, dsn) as two:
         for number in range(50):
             for driver in one, two:
