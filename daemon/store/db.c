@@ -217,6 +217,13 @@ void db_on_state(struct db *db, void (*fn)(void *user, bool up), void *user)
 	db->state_user = user;
 }
 
+void db_admit(struct db *db, const char *sql, db_admit_fn *fn, void *user)
+{
+	db->admit_sql = sql;
+	db->admit = fn;
+	db->admit_user = user;
+}
+
 static void channel_free(struct db_channel *channel)
 {
 	free(channel->name);

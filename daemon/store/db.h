@@ -121,6 +121,15 @@ int db_query(struct db *db, const char *sql, struct db_params *params, db_rows_f
 	     db_end_fn *on_end, void *user);
 
 /*
+ * Asks that of each new connection, before anything else is done with it. `fn` looks at the answer;
+ * a negative value with the reason refuses the server, and the next host is tried, with pauses. The
+ * SQL must live as long as the db. A transaction whose callback returns -EXDEV gives the connection
+ * up: behind a pooler the server may change.
+ */
+typedef int db_admit_fn(void *user, const struct pg_result *res, struct why *why);
+void db_admit(struct db *db, const char *sql, db_admit_fn *fn, void *user);
+
+/*
  * LISTENs to a channel, again after each reconnection; then `payload` is NULL once, since
  * something may have been missed. Use a connection of its own, not one through pgbouncer. Both
  * texts are copied. 0 or -ENOMEM.

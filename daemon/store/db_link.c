@@ -124,18 +124,26 @@ static void on_notice(void *user, const PGresult *res)
 		db_run_warned(db);
 }
 
-static void connected(struct db *db)
+void db_link_admitted(struct db *db)
 {
-	if (PQsetnonblocking(db->conn, 1) < 0 || watch(db, EPOLLIN, true) < 0) {
-		db_link_lose(db, NULL);
-		return;
-	}
 	db->state = DB_IDLE;
 	db_link_limit(db, 0);
 	say_up(db);
 	db->was_up = true;
 	if (db->on_state)
 		db->on_state(db->state_user, true);
+}
+
+static void connected(struct db *db)
+{
+	if (PQsetnonblocking(db->conn, 1) < 0 || watch(db, EPOLLIN, true) < 0) {
+		db_link_lose(db, NULL);
+		return;
+	}
+	if (!db->admit_sql)
+		db_link_admitted(db);
+	else if (!db_run_admit(db))
+		return;
 	db_pump(db);
 }
 
@@ -169,7 +177,7 @@ static void connect_start(struct db *db)
 static void take_notifies(struct db *db)
 {
 	PGnotify *notify;
-	while (db->state >= DB_LISTENING && (notify = PQnotifies(db->conn))) {
+	while (db->state >= DB_ADMITTING && (notify = PQnotifies(db->conn))) {
 		for (struct db_channel *c = db->channels; c; c = c->next)
 			if (strcmp(c->name, notify->relname) == 0)
 				c->fn(c->user, c->name, notify->extra);
@@ -180,7 +188,7 @@ static void take_notifies(struct db *db)
 /* Reads one result; false: there's nothing to read yet, or nothing is awaited. */
 static bool take_result(struct db *db)
 {
-	if (db->state < DB_LISTENING || db->state == DB_IDLE || db->state == DB_COPYING ||
+	if (db->state < DB_ADMITTING || db->state == DB_IDLE || db->state == DB_COPYING ||
 	    PQisBusy(db->conn))
 		return false;
 	_cleanup_result_ PGresult *res = PQgetResult(db->conn);
@@ -204,7 +212,7 @@ static void flush(struct db *db)
 /* Goes on as far as it can without waiting. */
 void db_pump(struct db *db)
 {
-	for (bool more = true; more && db->state >= DB_LISTENING;) {
+	for (bool more = true; more && db->state >= DB_ADMITTING;) {
 		more = take_result(db);
 		if (!more && db->state == DB_IDLE && !db->lost) {
 			db_run_next(db);
@@ -215,9 +223,9 @@ void db_pump(struct db *db)
 		}
 	}
 	take_notifies(db);
-	if (db->state >= DB_LISTENING && (db->lost || PQstatus(db->conn) == CONNECTION_BAD))
+	if (db->state >= DB_ADMITTING && (db->lost || PQstatus(db->conn) == CONNECTION_BAD))
 		db_link_lose(db, NULL);
-	if (db->state >= DB_LISTENING)
+	if (db->state >= DB_ADMITTING)
 		flush(db);
 }
 
@@ -241,7 +249,7 @@ static int on_timer(sd_event_source *source, uint64_t at, void *user)
 	struct db *db = user;
 	if (db->state == DB_AWAY)
 		connect_start(db);
-	else if (db->state == DB_CONNECTING)
+	else if (db->state == DB_CONNECTING || db->state == DB_ADMITTING)
 		db_link_lose(db, "the server took the connection and stayed silent");
 	else if (db->state != DB_IDLE)
 		db_link_lose(db, "the server didn't answer in time");
@@ -252,7 +260,7 @@ static int on_kick(sd_event_source *source, void *user)
 {
 	(void)source;
 	struct db *db = user;
-	if (db->state >= DB_LISTENING)
+	if (db->state >= DB_ADMITTING)
 		db_pump(db);
 	return 0;
 }

@@ -18,6 +18,7 @@
 enum db_state {
 	DB_AWAY,       /* no connection; the timer ends the pause */
 	DB_CONNECTING, /* PQconnectPoll() goes on */
+	DB_ADMITTING,  /* the question which server this is was sent */
 	DB_LISTENING,  /* LISTEN was sent, its answer is awaited */
 	DB_IDLE,
 	DB_BEGINNING, /* from here on a transaction runs: what was sent last is ... */
@@ -98,6 +99,10 @@ struct db {
 	struct db_error answer_error;
 	size_t copied; /* bytes of the step's rows handed to libpq */
 
+	const char *admit_sql;
+	db_admit_fn *admit;
+	void *admit_user;
+
 	struct db_channel *channels;
 	bool listen_wanted;
 
@@ -113,8 +118,11 @@ void db_link_close(struct db *db);
 void db_link_limit(struct db *db, usec_t limit); /* starts the timer over; 0 stops it */
 void db_pump(struct db *db);
 
+void db_link_admitted(struct db *db); /* the connection may be used */
+
 /* db_run.c */
-void db_run_next(struct db *db); /* begins what waits first, when idle */
+bool db_run_admit(struct db *db); /* sends admit_sql; false: that failed */
+void db_run_next(struct db *db);  /* begins what waits first, when idle */
 void db_run_result(struct db *db, PGresult *res);
 void db_run_answered(struct db *db);
 void db_run_feed(struct db *db); /* more rows of a COPY */

@@ -73,6 +73,12 @@ static bool send_step(struct db *db)
 				 p->formats, 0);
 }
 
+bool db_run_admit(struct db *db)
+{
+	enter(db, DB_ADMITTING);
+	return db->state == DB_ADMITTING;
+}
+
 static bool send_listen(struct db *db)
 {
 	_cleanup_buf_ struct buf sql = {0};
@@ -94,6 +100,9 @@ static void enter(struct db *db, enum db_state state)
 	db->answer_failed = db->answer_committed = false;
 	bool sent = true;
 	switch (state) {
+	case DB_ADMITTING:
+		sent = PQsendQueryParams(db->conn, db->admit_sql, 0, NULL, NULL, NULL, NULL, 0);
+		break;
 	case DB_LISTENING: sent = send_listen(db); break;
 	case DB_BEGINNING: sent = send_begin(db); break;
 	case DB_STEPPING: sent = send_step(db); break;
@@ -162,10 +171,11 @@ static void ended(struct db *db)
 	}
 	struct db_tx *tx = db_pop(db);
 	/* A standby took the place of the primary: look for the new one. */
-	bool read_only = db_error_is(&tx->end.error, "25006");
+	bool read_only = db_error_is(&tx->end.error, "25006"), other = tx->end.err == -EXDEV;
 	db_tx_end(tx);
-	if (read_only)
-		db_link_lose(db, "the server is read-only");
+	if (read_only || other)
+		db_link_lose(db, read_only ? "the server is read-only"
+					   : "this is not the server it was");
 }
 
 static void step_answered(struct db *db)
@@ -203,6 +213,14 @@ static void commit_answered(struct db *db)
 	}
 }
 
+static void admit_answered(struct db *db)
+{
+	if (db->answer_failed)
+		db_link_lose(db, db->answer_error.message);
+	else
+		db_link_admitted(db);
+}
+
 static void listen_answered(struct db *db)
 {
 	if (db->answer_failed) {
@@ -222,8 +240,10 @@ void db_run_answered(struct db *db)
 		db_link_lose(db, db->answer_error.message);
 		return;
 	}
-	db->pause = db->retry_first;
+	if (db->state != DB_ADMITTING || !db->answer_failed)
+		db->pause = db->retry_first;
 	switch (db->state) {
+	case DB_ADMITTING: admit_answered(db); break;
 	case DB_LISTENING: listen_answered(db); break;
 	case DB_BEGINNING:
 	case DB_STEPPING:
@@ -259,6 +279,16 @@ static void step_done(struct db *db, const PGresult *res)
 		tx_failed(tx, r, NULL);
 }
 
+/* The owner's verdict about the server. */
+static void admit(struct db *db, const PGresult *res)
+{
+	struct why why = {""};
+	if (db->admit(db->admit_user, res, &why) >= 0)
+		return;
+	db_error_text(&db->answer_error, why.text);
+	db->answer_failed = true;
+}
+
 void db_run_result(struct db *db, PGresult *res)
 {
 	struct db_tx *tx = db->queue;
@@ -267,6 +297,8 @@ void db_run_result(struct db *db, PGresult *res)
 	case PGRES_COMMAND_OK:
 		if (db->state == DB_STEPPING || db->state == DB_COPIED)
 			step_done(db, res);
+		else if (db->state == DB_ADMITTING)
+			admit(db, res);
 		else if (db->state == DB_COMMITTING)
 			db->answer_committed = strcmp(PQcmdStatus(res), "COMMIT") == 0;
 		break;
