@@ -40,6 +40,7 @@ struct poller {
 	sd_event_source *timer;
 	struct poll *polls;
 	bool asking, stopped;
+	bool said_trouble; /* once, until it goes well */
 };
 
 static int arm(struct poller *p, usec_t wait)
@@ -277,8 +278,10 @@ static void asked(void *user, const struct db_end *end)
 {
 	struct poller *p = user;
 	p->asking = false;
-	if (end->outcome == DB_FAILED && !end->closing)
+	if (end->outcome == DB_FAILED && !end->closing && !p->said_trouble)
 		log_error("which feeds are due can't be asked: %s", end->error.message);
+	if (end->outcome == DB_DONE || end->outcome == DB_FAILED)
+		p->said_trouble = end->outcome == DB_FAILED;
 }
 
 static int on_timer(sd_event_source *timer, uint64_t at, void *user)

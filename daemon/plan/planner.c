@@ -24,7 +24,8 @@ struct planner {
 	sd_event_source *timer;
 	bool asking; /* the question what is due is under way */
 	bool stopped;
-	size_t opening; /* issues that are being opened */
+	bool said_trouble; /* once, until it goes well */
+	size_t opening;    /* issues that are being opened */
 	struct refusal *refusals;
 };
 
@@ -171,8 +172,10 @@ static void due_end(void *user, const struct db_end *end)
 {
 	struct planner *p = user;
 	p->asking = false;
-	if (end->outcome == DB_FAILED && !end->closing)
+	if (end->outcome == DB_FAILED && !end->closing && !p->said_trouble)
 		log_error("what is due can't be asked: %s", end->error.message);
+	if (end->outcome == DB_DONE || end->outcome == DB_FAILED)
+		p->said_trouble = end->outcome == DB_FAILED;
 }
 
 static int on_timer(sd_event_source *timer, uint64_t at, void *user)
