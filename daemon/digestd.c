@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "news/poller.h"
 #include "plan/planner.h"
+#include "queries.h"
 #include "send/identity.h"
 #include "send/outbox.h"
 #include "store/db.h"
@@ -30,6 +31,7 @@ struct engine {
 	struct settings *old; /* kept until the next reload: what was begun with them may go on */
 	sd_event *event;
 	struct identity identity;
+	struct history history;
 	struct curl_loop *curl;
 	struct db *db;     /* all work of the outbox */
 	struct db *side;   /* planner and poller: they never make the wire wait */
@@ -191,7 +193,10 @@ static int open_db(struct engine *e, const char *conninfo, const char *name, str
 	    .password = d->engine.password.text,
 	    .application = name,
 	};
-	return db_open(e->event, &config, ret, why);
+	int r = db_open(e->event, &config, ret, why);
+	if (r == 0)
+		db_admit(*ret, sql_server_which, outbox_admit, &e->history);
+	return r;
 }
 
 static int open_databases(struct engine *e, struct why *why)
@@ -213,6 +218,7 @@ static int open_rooms(struct engine *e, struct why *why)
 	    .db = e->db,
 	    .settings = e->settings,
 	    .identity = &e->identity,
+	    .history = &e->history,
 	    .ready = on_ready,
 	    .draining = on_draining,
 	    .ended = on_ended,
@@ -229,8 +235,10 @@ static int open_rooms(struct engine *e, struct why *why)
 static int open_engine(struct engine *e, struct why *why)
 {
 	int r = identity_take(e->settings->state_dir, &e->identity, why);
-	if (r == 0)
+	if (r == 0) {
+		history_open(&e->history, e->identity.dir);
 		r = sd_event_default(&e->event);
+	}
 	if (r >= 0)
 		r = watch_signals(e);
 	if (r >= 0)

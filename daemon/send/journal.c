@@ -29,7 +29,9 @@ struct journal {
 	off_t allocated; /* bytes that the file system has promised */
 	size_t unanswered;
 	struct buf pending; /* records to be written */
-	char head[HEAD];    /* of each of its files */
+	int64_t *issues;    /* those that this file names */
+	size_t issue_count;
+	char head[HEAD]; /* of each of its files */
 };
 
 /* ---- putting records together ---------------------------------------------------------------- */
@@ -139,6 +141,14 @@ int journal_flush(struct journal *j)
 
 int journal_issue(struct journal *j, int64_t issue, const char *uid)
 {
+	for (size_t i = 0; i < j->issue_count; i++)
+		if (j->issues[i] == issue)
+			return 0;
+	int64_t *issues = reallocarray(j->issues, j->issue_count + 1, sizeof(*issues));
+	if (!issues)
+		return -ENOMEM;
+	j->issues = issues;
+	j->issues[j->issue_count++] = issue;
 	size_t at = begin(&j->pending, RECORD_ISSUE);
 	put_int(&j->pending, (uint64_t)issue, 8);
 	put_text(&j->pending, str_of(uid), JOURNAL_TEXT);
@@ -300,6 +310,7 @@ int journal_rotate(struct journal *j)
 	FAULT_POINT("journal-rotate-begun");
 	close_file(j);
 	*j = next;
+	j->issue_count = 0;
 	FAULT_POINT("journal-rotated");
 	return 0;
 }
@@ -312,6 +323,7 @@ void journal_close(struct journal *j)
 		log_error("journal.%u: the last records can't be written", j->number);
 	close_file(j);
 	buf_free(&j->pending);
+	free(j->issues);
 	free(j);
 }
 

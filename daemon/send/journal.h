@@ -63,8 +63,8 @@ int journal_open(int dir, const char *engine, const char *boot, int32_t session,
 void journal_close(struct journal *j);
 
 /*
- * The issue that an id stands for, once for each issue before its first intent: after a restore
- * of the database the uid finds it again.
+ * The issue that an id stands for, before each window of it: after a restore of the database the
+ * uid finds it again. Written once in each file.
  */
 int journal_issue(struct journal *j, int64_t issue, const char *uid);
 

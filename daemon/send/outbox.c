@@ -57,6 +57,10 @@ static int on_soon_timer(sd_event_source *timer, uint64_t at, void *user)
 		outbox_enter(o, OUTBOX_BEGINNING);
 		return 0;
 	}
+	if (o->state == OUTBOX_TELLING || o->state == OUTBOX_REJOINING) {
+		outbox_server_step(o);
+		return 0;
+	}
 	if (o->turning)
 		o->turn_again = true;
 	outbox_turn(o);
@@ -120,7 +124,7 @@ static int on_beat_timer(sd_event_source *timer, uint64_t at, void *user)
 {
 	(void)at;
 	struct outbox *o = user;
-	bool lives = o->state >= OUTBOX_RUNNING && o->state <= OUTBOX_DRAINING;
+	bool lives = o->state >= OUTBOX_TELLING && o->state <= OUTBOX_DRAINING;
 	outbox_beat(o);
 	usec_t every = KEYS_EVERY * USEC_PER_SEC / (usec_t)o->settings->timing.scale;
 	if (lives && clock_mono() - o->keys_read > every && db_is_up(o->parts.db)) {
@@ -173,7 +177,14 @@ void outbox_enter(struct outbox *o, enum outbox_state state)
 	switch (state) {
 	case OUTBOX_WAITING: arm(o->soon_timer, again_after(o)); break;
 	case OUTBOX_BEGINNING: outbox_past_begin(o); break;
+	case OUTBOX_TELLING:
+		if (!o->telling_since)
+			o->telling_since = clock_boot();
+		__attribute__((fallthrough));
+	case OUTBOX_REJOINING: outbox_turn_soon(o, 0); break;
 	case OUTBOX_RUNNING:
+		o->telling_since = 0;
+		o->said_absent = false;
 		log_info("session %d of engine %d begins", o->session, o->engine);
 		outbox_wire_name(o);
 		outbox_join(o);
@@ -264,7 +275,10 @@ int outbox_reload(struct outbox *o, const struct settings *settings, struct why 
 void outbox_status(const struct outbox *o, char *text, size_t room)
 {
 	if (o->state < OUTBOX_RUNNING) {
-		snprintf(text, room, "waiting for the database");
+		snprintf(text, room,
+			 o->state == OUTBOX_TELLING
+			     ? "waiting for the other engines, after a fail-over"
+			     : "waiting for the database");
 		return;
 	}
 	size_t waiting = 0, out = 0;
@@ -336,6 +350,7 @@ void outbox_free(struct outbox *o)
 	sd_event_source_disable_unref(o->flush);
 	journal_close(o->journal);
 	outbox_others_free(o);
+	free(o->known);
 	rendering_free(o->rendering);
 	sd_event_unref(o->event);
 	free(o);

@@ -25,6 +25,7 @@
 
 #include "base/curlloop.h"
 #include "base/why.h"
+#include "send/history.h"
 #include "send/identity.h"
 #include "store/db.h"
 #include "store/settings.h"
@@ -36,6 +37,7 @@ struct outbox_parts { /* all of them outlive it */
 	struct db *db;
 	const struct settings *settings;
 	const struct identity *identity;
+	struct history *history; /* what is known of the database */
 
 	/* It has a session and has settled the past; may be NULL. */
 	void (*ready)(void *user);
@@ -49,6 +51,10 @@ struct outbox_parts { /* all of them outlive it */
 	void (*ended)(void *user, int result);
 	void *user;
 };
+
+/* For db_admit(): whether the engine may work with the server (sql_server_which); user: its server.
+ */
+int outbox_admit(void *user, const struct pg_result *res, struct why *why);
 
 int outbox_open(const struct outbox_parts *parts, struct outbox **ret, struct why *why);
 void outbox_free(struct outbox *o);

@@ -21,6 +21,8 @@ enum { OUTBOX_AGAIN = 20 }; /* milliseconds between two turns at least */
 enum outbox_state {
 	OUTBOX_WAITING,   /* for the database, to begin a session */
 	OUTBOX_BEGINNING, /* the session is being made, the past read */
+	OUTBOX_TELLING,   /* the database what the journal knows; or waits for others to do so */
+	OUTBOX_REJOINING, /* the database is another: what is out comes back, then it begins anew */
 	OUTBOX_RUNNING,
 	OUTBOX_FENCED,   /* taken for dead: what is out comes back, and is recorded; then anew */
 	OUTBOX_DRAINING, /* nothing new starts; what is out comes back, and is recorded */
@@ -67,7 +69,7 @@ struct outbox {
 	int32_t session, engine;
 	usec_t beat_sent;    /* clock_boot() when the last beat that succeeded was sent */
 	usec_t beat_trying;  /* the same of the one under way; 0: none is */
-	bool may_take;       /* false after an unreplicated commit */
+	bool may_take;       /* false while the standby hasn't confirmed the last commit */
 	bool dead;           /* this session was taken for dead: nothing is handed over */
 	char idle_limit[24]; /* so long a transaction may stand still, in milliseconds, as text */
 
@@ -78,6 +80,16 @@ struct outbox {
 	usec_t began;            /* clock_boot() when this session did */
 	unsigned alive;          /* sessions, this one among them */
 	bool joining;            /* the others may not know of it yet: it sends nothing */
+
+	char session_uuid[UUID_TEXT];
+	int64_t seen_system; /* the server and the history that the session began in */
+	int32_t seen_timeline;
+	char seen_mark[UUID_TEXT];
+	bool must_tell, history_ready, said_absent, said_unremembered;
+	usec_t telling_since; /* clock_boot() */
+	char begin_failed[6]; /* the SQLSTATE for which no session began, as told to the operator */
+	struct recall_window *known; /* windows that the journal need not tell about */
+	size_t known_count;
 
 	int32_t last_n;     /* the last window's number */
 	int32_t answered_n; /* of the take that was answered last, within a turn */
@@ -102,11 +114,15 @@ struct outbox {
 	bool outdated;       /* it ends because of the schema */
 
 	int64_t turn;
+	int64_t turn_known; /* the last that was acknowledged */
 	int64_t turn_found; /* what the database said after a lost commit */
 	bool turning;       /* a turn, or the question about one, is under way */
 	bool turn_again;    /* the next turn should not wait for the timer */
 	bool careful;       /* the last turn met a row that didn't fit */
 	usec_t turn_began;
+	usec_t turn_pause,
+	    turn_rests;       /* after one that failed: the pause, and its end (clock_mono()) */
+	char turn_trouble[6]; /* its SQLSTATE, as told to the operator */
 	usec_t keys_read;
 
 	sd_event_source *turn_timer, *soon_timer, *beat_timer, *flush, *drain_timer;
@@ -120,6 +136,7 @@ void outbox_read_keys(struct outbox *o, const struct pg_result *rows); /* of sql
 /* ---- outbox_turn.c ---- */
 void outbox_turn(struct outbox *o);                   /* begins one unless one is under way */
 void outbox_turn_soon(struct outbox *o, usec_t wait); /* within that time at most */
+void outbox_confirmed(struct outbox *o, bool unreplicated);
 void outbox_windows_add(struct outbox *o, struct window *windows);
 int outbox_load_issue(struct outbox *o, struct db_tx *tx, int64_t issue);
 
@@ -154,6 +171,18 @@ void outbox_return_waiting(struct outbox *o, struct window *w, const char *cause
 void outbox_schema_ask(struct outbox *o, struct db_tx *tx); /* -ESTALE ends tx when it isn't ours */
 void outbox_schema_moved(struct outbox *o);                 /* after that in a turn */
 void outbox_schema_wait(struct outbox *o); /* after that at a session's beginning */
+
+/* ---- outbox_server.c ---- */
+struct recall_window;
+void outbox_add_seen(struct outbox *o, struct db_tx *tx); /* sets seen_*, must_tell */
+void outbox_add_wait(struct outbox *o, struct db_tx *tx); /* sets history_ready */
+int outbox_on_turn(struct db_tx *tx, const struct pg_result *rows, void *user);
+void outbox_acknowledged(struct outbox *o); /* the turn was committed */
+void outbox_start_over(struct outbox *o);   /* after -EREMCHG */
+void outbox_server_step(struct outbox *o);  /* in TELLING and REJOINING, from the timer */
+
+/* Tells the journal but for the windows that are known (their order is changed); then TELLING. */
+int outbox_tell(struct outbox *o, struct recall_window *known, size_t count);
 
 /* ---- outbox_past.c ---- */
 void outbox_past_begin(struct outbox *o); /* begins the session, settles the past, then RUNNING */

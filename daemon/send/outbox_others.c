@@ -190,10 +190,9 @@ int outbox_meet(struct outbox *o, const struct pg_result *rows)
 static int on_beat(struct db_tx *tx, const struct pg_result *rows, void *user)
 {
 	(void)tx;
-	struct outbox *o = user;
+	(void)user;
 	if (db_rows(rows) == 0)
 		return -EOWNERDEAD;
-	o->beat_sent = o->beat_trying;
 	FAULT_POINT("beat-answered");
 	return 0;
 }
@@ -201,6 +200,8 @@ static int on_beat(struct db_tx *tx, const struct pg_result *rows, void *user)
 static void beat_end(void *user, const struct db_end *end)
 {
 	struct outbox *o = user;
+	if (end->outcome == DB_DONE)
+		o->beat_sent = o->beat_trying;
 	o->beat_trying = 0;
 	if (end->closing)
 		return;
@@ -217,13 +218,16 @@ static void beat_end(void *user, const struct db_end *end)
 
 void outbox_beat(struct outbox *o)
 {
-	bool lives = o->state >= OUTBOX_RUNNING && o->state <= OUTBOX_DRAINING && !o->dead;
+	bool lives = o->state >= OUTBOX_TELLING && o->state <= OUTBOX_DRAINING && !o->dead;
 	if (!lives || o->beat_trying || !db_is_up(o->parts.db))
 		return;
 	_cleanup_params_ struct db_params p = {0};
 	params_int64(&p, o->session);
 	o->beat_trying = clock_boot();
-	if (db_query(o->parts.db, sql_session_beat, &p, on_beat, beat_end, o) < 0)
+	/* With a time limit in the server: a wait for the standby outlives its connection. */
+	struct db_tx *tx = db_tx_new(o->parts.db, "beat");
+	db_tx_query(tx, sql_session_beat, &p, on_beat, o);
+	if (db_tx_submit(tx, beat_end, o) < 0)
 		o->beat_trying = 0;
 	FAULT_POINT("beat-sent");
 }

@@ -19,6 +19,7 @@
 #include "base/version.h"
 #include "queries.h"
 #include "send/outbox_inside.h"
+#include "send/recall.h"
 
 struct past {
 	struct outbox *o;
@@ -65,6 +66,41 @@ static int on_members(struct db_tx *tx, const struct pg_result *rows, void *user
 	return r < 0 ? r : keep_window(p, tx, w);
 }
 
+/* Windows that are open are told as such: the journal need not be told about them either. */
+static int on_known(struct db_tx *tx, const struct pg_result *rows, void *user)
+{
+	(void)tx;
+	struct past *p = user;
+	size_t open = 0, n = (size_t)db_rows(rows);
+	for (const struct window *w = p->windows; w; w = w->next)
+		open++;
+	struct outbox *o = p->o;
+	free(o->known);
+	o->known_count = 0;
+	o->known = calloc(n + open + 1, sizeof(*o->known));
+	if (!o->known)
+		return -ENOMEM;
+	for (int row = 0; row < db_rows(rows); row++)
+		o->known[o->known_count++] =
+		    (struct recall_window){db_int(rows, row, 0), db_int(rows, row, 1)};
+	for (const struct window *w = p->windows; w; w = w->next)
+		o->known[o->known_count++] = (struct recall_window){w->session, w->n};
+	return 0;
+}
+
+/* After the open windows were read: their steps were added before this one's. */
+static void add_known(struct past *p, struct db_tx *tx)
+{
+	const struct settings_timing *t = &p->o->settings->timing;
+	char keep[32];
+	snprintf(keep, sizeof(keep), "%.6f", (double)t->journal_keep * t->scale / 1e6);
+	_cleanup_params_ struct db_params params = {0};
+	params_int64(&params, p->o->engine);
+	params_text(&params, keep);
+	params_usec(&params, clock_now());
+	db_tx_query(tx, sql_windows_known, &params, on_known, p);
+}
+
 static int on_open_windows(struct db_tx *tx, const struct pg_result *rows, void *user)
 {
 	struct past *p = user;
@@ -82,6 +118,8 @@ static int on_open_windows(struct db_tx *tx, const struct pg_result *rows, void 
 		db_tx_query(tx, asked->letters ? sql_window_letters : sql_window_readers, &params,
 			    on_members, asked);
 	}
+	if (p->o->must_tell)
+		add_known(p, tx);
 	return 0;
 }
 
@@ -230,6 +268,19 @@ static int settle(struct past *p, struct why *why)
 	return 0;
 }
 
+/* Once for each reason: it is tried again and again. */
+static void say_failure(struct outbox *o, const struct db_end *end)
+{
+	if (end->err == -EXDEV || (end->outcome != DB_FAILED && o->begin_failed[0]))
+		return;
+	const char *state = end->error.sqlstate[0] ? end->error.sqlstate : "-----";
+	if (strcmp(o->begin_failed, state) == 0)
+		return;
+	snprintf(o->begin_failed, sizeof(o->begin_failed), "%s", state);
+	log_error("a session can't begin: %s%s%s; trying again until it can", end->error.message,
+		  end->error.hint[0] ? " " : "", end->error.hint);
+}
+
 /* In the new journal, too, the issues of these windows can be found by their uid. */
 static void name_issues(const struct past *p)
 {
@@ -241,10 +292,24 @@ static void name_issues(const struct past *p)
 	}
 }
 
-static void begin_running(struct outbox *o)
+/* Where it goes from here: it tells what it knows, waits for others to do so, or works. */
+static void go_on(struct outbox *o)
 {
-	if (o->state == OUTBOX_BEGINNING)
+	if (o->state != OUTBOX_BEGINNING)
+		return;
+	if (o->must_tell) {
+		if (!o->telling_since)
+			o->telling_since = clock_boot();
+		int r = outbox_tell(o, o->known, o->known_count);
+		if (r < 0)
+			outbox_end(o, r);
+	} else if (o->history_ready) {
 		outbox_enter(o, OUTBOX_RUNNING);
+	} else {
+		windows_free(&o->windows);
+		journal_close(steal(o->journal));
+		outbox_enter(o, OUTBOX_TELLING);
+	}
 }
 
 static void end_retired(struct outbox *o)
@@ -284,8 +349,7 @@ static void begin_end(void *user, const struct db_end *end)
 			outbox_schema_wait(o);
 			return;
 		}
-		log_error("a session can't begin: %s%s%s", end->error.message,
-			  end->error.hint[0] ? " " : "", end->error.hint);
+		say_failure(o, end);
 		outbox_enter(o, OUTBOX_WAITING);
 		return;
 	}
@@ -314,9 +378,11 @@ static void begin_end(void *user, const struct db_end *end)
 		outbox_end(o, r);
 		return;
 	}
+	o->begin_failed[0] = '\0';
+	outbox_confirmed(o, end->unreplicated);
 	outbox_windows_add(o, steal(p->windows));
 	past_free(p);
-	outbox_late_tell(o, begin_running);
+	outbox_late_tell(o, go_on);
 }
 
 void outbox_past_begin(struct outbox *o)
@@ -330,8 +396,8 @@ void outbox_past_begin(struct outbox *o)
 	/* Of an earlier session in this process; it is read now, and the next is begun later. */
 	journal_close(steal(o->journal));
 	const struct identity *id = o->parts.identity;
-	char session[UUID_TEXT]; /* a new one each time: an earlier try may have been committed */
-	int r = uuid_make(session);
+	/* A new one each time: an earlier try may have been committed. */
+	int r = uuid_make(o->session_uuid);
 	if (r < 0) {
 		past_free(p);
 		outbox_end(o, r);
@@ -342,7 +408,7 @@ void outbox_past_begin(struct outbox *o)
 	params_text(&params, id->engine);
 	params_text(&params, id->host);
 	params_text(&params, id->machine);
-	params_text(&params, session);
+	params_text(&params, o->session_uuid);
 	params_text(&params, id->boot);
 	params_text(&params, DIGESTD_VERSION);
 	params_usec(&params, clock_now());
@@ -353,9 +419,14 @@ void outbox_past_begin(struct outbox *o)
 	params_int64(&params, still ? o->rival.id : 0);
 	params_int64(&params, still ? o->rival.value : 0);
 	outbox_schema_ask(o, tx);
+	o->turn = o->turn_known = 0;
+	o->last_n = 0;
+	o->careful = false;
+	outbox_add_seen(o, tx);
 	db_tx_query(tx, sql_session_start, &params, on_session, p);
 	db_tx_query(tx, sql_sessions_alive, NULL, on_others, p);
 	db_tx_query(tx, sql_link_keys, NULL, on_keys, p);
+	outbox_add_wait(o, tx);
 	if (db_tx_submit(tx, begin_end, p) < 0) {
 		past_free(p);
 		outbox_end(o, -ENOMEM);

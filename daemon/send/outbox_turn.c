@@ -12,6 +12,8 @@
 #include "send/ledger.h"
 #include "send/outbox_inside.h"
 
+enum { TURN_PAUSE = 30 }; /* seconds between turns that fail, at most */
+
 static void turn_end(void *user, const struct db_end *end);
 static void turn_ask(struct outbox *o);
 
@@ -139,8 +141,9 @@ static int on_issue(struct db_tx *tx, const struct pg_result *rows, void *user)
 
 int outbox_load_issue(struct outbox *o, struct db_tx *tx, int64_t issue)
 {
-	if (rendering_find_issue(o->rendering, issue))
-		return 0;
+	const struct rendering_issue *known = rendering_find_issue(o->rendering, issue);
+	if (known)
+		return o->journal ? journal_issue(o->journal, issue, known->uid) : 0;
 	_cleanup_params_ struct db_params p = {0};
 	params_int64(&p, issue);
 	db_tx_query(tx, sql_issue_load, &p, on_issue, o);
@@ -167,7 +170,7 @@ static struct db_tx *build_turn(struct outbox *o, usec_t now)
 	_cleanup_params_ struct db_params p = {0};
 	params_int64(&p, o->session);
 	params_int64(&p, o->turn);
-	db_tx_query(tx, sql_session_turn, &p, NULL, NULL);
+	db_tx_query(tx, sql_session_turn, &p, outbox_on_turn, o);
 	int r = ledger_write(tx, o->windows, o->careful, now);
 	for (struct window *w = o->windows; r == 0 && w; w = w->next)
 		r = add_look(tx, w, now);
@@ -183,7 +186,7 @@ static struct db_tx *build_turn(struct outbox *o, usec_t now)
 void outbox_turn(struct outbox *o)
 {
 	if (o->turning || o->state < OUTBOX_RUNNING || o->state > OUTBOX_DRAINING ||
-	    !db_is_up(o->parts.db))
+	    !db_is_up(o->parts.db) || (o->state == OUTBOX_RUNNING && clock_mono() < o->turn_rests))
 		return;
 	outbox_measure_pace(o);
 	return_late(o);
@@ -209,32 +212,66 @@ static void undo_turn(struct outbox *o)
 	o->turning = false;
 }
 
+/* Once for each kind of trouble: what goes on for hours would fill the log. */
+static void say_trouble(struct outbox *o, const struct db_end *end, bool again)
+{
+	const char *state = end->error.sqlstate[0] ? end->error.sqlstate : "-----";
+	if (strcmp(o->turn_trouble, state) == 0)
+		return;
+	snprintf(o->turn_trouble, sizeof(o->turn_trouble), "%s", state);
+	log_error("a turn of the outbox failed%s: %s (%s)",
+		  again ? " and is done again row by row" : "; trying again until it goes well",
+		  end->error.message[0] ? end->error.message : strerror(-end->err),
+		  end->step ? end->step : end->name);
+}
+
 static void turn_failed(struct outbox *o, const struct db_end *end)
 {
 	FAULT_POINT_IF(!end->closing, "turn-failed");
 	undo_turn(o);
-	if (end->closing || end->outcome != DB_FAILED)
+	if (end->closing || end->outcome != DB_FAILED || end->err == -EXDEV)
 		return;
 	if (end->err == -ESTALE) {
 		outbox_schema_moved(o);
 		return;
 	}
+	if (end->err == -EREMCHG) {
+		outbox_start_over(o);
+		return;
+	}
 	bool misfit = db_error_in_class(&end->error, "22") || db_error_in_class(&end->error, "23");
-	log_error("a turn of the outbox failed%s: %s (%s)",
-		  misfit && !o->careful ? " and is done again row by row" : "",
-		  end->error.message[0] ? end->error.message : strerror(-end->err),
-		  end->step ? end->step : end->name);
-	outbox_turn_soon(o, misfit && !o->careful ? 0 : USEC_PER_SEC);
+	bool again = misfit && !o->careful; /* at once, row by row */
+	say_trouble(o, end, again);
+	if (!again) {
+		usec_t longest = TURN_PAUSE * USEC_PER_SEC;
+		o->turn_pause = !o->turn_pause                ? USEC_PER_SEC
+				: 2 * o->turn_pause < longest ? 2 * o->turn_pause
+							      : longest;
+		o->turn_rests = clock_mono() + o->turn_pause;
+	}
+	outbox_turn_soon(o, again ? 0 : o->turn_pause);
 	o->careful = misfit;
+}
+
+/*
+ * A commit that the standby hasn't confirmed would be lost with this server, and another engine
+ * would then take the same readers. So nothing is taken or handed over until a later commit is
+ * confirmed: with it everything before it is.
+ */
+void outbox_confirmed(struct outbox *o, bool unreplicated)
+{
+	if (unreplicated && o->may_take)
+		log_error("a commit wasn't confirmed by the standby: nothing more is taken or "
+			  "handed over until one is (see digestd(8), THE DATABASE)");
+	else if (!unreplicated && !o->may_take)
+		log_notice("the standby confirms commits again");
+	o->may_take = !unreplicated;
 }
 
 static void turn_done(struct outbox *o, bool unreplicated)
 {
-	if (unreplicated && o->may_take) {
-		log_error("a commit wasn't confirmed by the standby: nothing more is taken until "
-			  "digestd is started again");
-		o->may_take = false;
-	}
+	outbox_confirmed(o, unreplicated);
+	outbox_acknowledged(o);
 	FAULT_POINT_IF(ledger_backlog(o->windows), "turn-outcomes-committed");
 	ledger_end(o->windows, true);
 	looked(o);
@@ -246,6 +283,10 @@ static void turn_done(struct outbox *o, bool unreplicated)
 		outbox_windows_add(o, o->taken);
 		o->taken = NULL;
 	}
+	if (o->turn_trouble[0] && !o->careful)
+		log_notice("the outbox's turns go well again");
+	o->turn_trouble[0] = '\0';
+	o->turn_pause = o->turn_rests = 0;
 	o->careful = false;
 	o->turning = false;
 	outbox_wire_wake(o);
@@ -294,7 +335,7 @@ static void ask_end(void *user, const struct db_end *end)
 	} else if (o->turn_found == o->turn) {
 		FAULT_POINT("turn-known-done");
 		log_notice("the answer to a commit was lost; it had been done");
-		turn_done(o, false);
+		turn_done(o, end->unreplicated);
 	} else {
 		FAULT_POINT("turn-known-undone");
 		log_notice("the answer to a commit was lost; it hadn't been done");

@@ -137,7 +137,7 @@ static const struct smtp_mail *give(struct outbox *o, struct slot *s, int32_t re
 static const struct smtp_mail *on_next(void *user, int32_t relay)
 {
 	struct outbox *o = user;
-	if (o->state != OUTBOX_RUNNING || !is_trusted(o))
+	if (o->state != OUTBOX_RUNNING || !is_trusted(o) || !o->may_take)
 		return NULL;
 	usec_t now = clock_mono();
 	if (now < o->journal_rests)
@@ -183,7 +183,8 @@ static int on_intent(void *user, const struct smtp_mail *mail)
 {
 	struct outbox *o = user;
 	struct slot *s = mail->user;
-	if (s->member->withdrawn || !is_trusted(o) || o->state > OUTBOX_DRAINING)
+	if (s->member->withdrawn || !is_trusted(o) || o->state < OUTBOX_RUNNING ||
+	    o->state > OUTBOX_DRAINING)
 		return -ECANCELED;
 	const struct journal_intent intent = {
 	    .key = key_of(s),

@@ -1,7 +1,8 @@
 -- The planner: what is due, and the opening of issues.
 
 -- name: editions_due
-SELECT edition, list, theme, lang, occurrence FROM editions_due($1::timestamptz)
+-- Nothing while a new history of the database waits for what engines know.
+SELECT edition, list, theme, lang, occurrence FROM editions_due($1::timestamptz) WHERE server_ready()
 
 -- name: issue_open
 -- $3: article ids, NULL for all that are new; $4: subject, NULL for the list's; $5: templates and text.

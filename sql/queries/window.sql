@@ -43,8 +43,13 @@ SELECT window_known($1::int, $2::int, $3::jsonb, $4::bigint[], $5::boolean, $6::
 
 -- name: session_turn
 -- First in each turn of the outbox: holds the session's row to the end of the transaction, and says
--- afterwards whether it was committed.
-UPDATE session SET turn = $2::bigint WHERE id = $1::int
+-- afterwards whether it was committed. Answers which turn was the last before, on which server and in
+-- which history of it; no row: the session isn't there.
+UPDATE session s SET turn = $2::bigint, synced = current_setting('synchronous_standby_names') <> ''
+		AND current_setting('synchronous_commit') IN ('on', 'remote_apply')
+	FROM (SELECT turn FROM session WHERE id = $1::int) old, server_here() h
+		LEFT JOIN LATERAL (SELECT mark FROM server ORDER BY id DESC LIMIT 1) m ON true
+	WHERE s.id = $1::int RETURNING s.uuid, old.turn, h.system_identifier, h.timeline, m.mark, server_ready()
 
 -- name: session_lock
 -- After a COMMIT whose answer was lost: waits for that transaction's end ...

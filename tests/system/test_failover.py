@@ -1,0 +1,296 @@
+"""The database fails over to a real standby, comes back stale, or is restored: what each kind of
+replication promises (digestd(8), THE DATABASE)."""
+
+import os
+import subprocess
+
+import psycopg2
+import pytest
+
+from engine import Engine, Newsletter, accepted
+from smtpd import Server
+from standby import Node, Pair
+from test_engine import Gate
+
+DATABASE = "digestd"
+FAST = "timing = { scale = 10; };"
+SMALL = FAST + "window = { size = 50; };"  # so that whole windows are lost
+# `make check-long` asks for all that the promise was tried with.
+FAIL_OVERS = int(os.environ.get("DIGESTD_FAIL_OVERS", "3"))
+
+
+@pytest.fixture
+def replicated(build):
+    """replicated(synchronous, readers): pair, engine, newsletter and SMTP server. The engine names
+    the first primary first."""
+    undo = []
+
+    def made(synchronous=True, readers=0, extra=FAST, **server):
+        pair = Pair(synchronous=False)
+        undo.append(pair.stop)
+        pair.start()
+        subprocess.run([os.path.join(build, "system", "store_driver"), "init", pair.primary.dsn(),
+                        DATABASE], check=True, timeout=300)
+        pair.synchronous = synchronous
+        pair.wait_same()
+        pair.confirm(synchronous)
+        smtpd = Server(**server).start()
+        undo.append(smtpd.stop)
+        news = Newsletter(pair.primary, DATABASE, readers)
+        engine = another(build, pair, smtpd, extra)
+        undo.append(engine.remove)
+        return pair, engine, news, smtpd
+
+    yield made
+    for step in reversed(undo):
+        step()
+
+
+def another(build, pair, smtpd, extra=FAST):
+    engine = Engine(build, pair.primary, DATABASE, [{"port": smtpd.port}], extra)
+    engine.dsn = pair.dsn("digestd_engine", DATABASE)
+    engine.configure([{"port": smtpd.port}], extra)
+    return engine
+
+
+def found(news, pair):
+    """Questions go to the new primary from now on."""
+    news.reconnect(pair.primary)
+
+
+def is_ready(news, timeline):
+    """The engines have told the history of that timeline what they know."""
+    return news.value("SELECT ready_at FROM server WHERE timeline = %s", timeline)
+
+
+def settled(engine, news, issue):
+    engine.wait_for(lambda: news.state(issue) == "done")
+
+
+def assert_whole(news, issue, readers):
+    assert news.outcomes(issue) == {"delivered": readers}
+    counts = news.counts(issue)
+    assert counts[0] == readers and counts[1:5] == (0, 0, 0, 0), counts
+    assert news.value("SELECT count(*) FROM send_window WHERE settled_at IS NULL") == 0
+    assert news.value("SELECT count(*) FROM anomaly") == 0
+
+
+def test_it_fails_over_again_and_again_and_nobody_is_lost_or_gets_it_twice(replicated):
+    readers = 100 + 200 * FAIL_OVERS
+    pair, engine, news, smtpd = replicated(readers=readers)
+    gate = Gate(smtpd, 0)  # the issue can't be done before the last time
+    with engine:
+        issue = news.open()
+        for n in range(FAIL_OVERS):
+            gate.most = len(smtpd.accepted) + 60
+            engine.wait_for(gate.is_reached)
+            pair.fail_over()
+            gate.most = len(smtpd.accepted) + 60
+            found(news, pair)
+            assert pair.primary.timeline() == n + 2
+            pair.rejoin()
+            engine.wait_for(lambda: is_ready(news, n + 2))
+        gate.open()
+        settled(engine, news, issue)
+        said = engine.log()
+    count = accepted(smtpd)
+    assert set(count.values()) == {1} and len(count) == readers
+    assert_whole(news, issue, readers)
+    assert said.count("was failed over or restored") == FAIL_OVERS
+    assert news.value("SELECT count(*) FROM attempt WHERE cause LIKE 'in doubt%%'") == 0
+
+
+def test_what_was_lost_with_an_asynchronous_primary_is_recorded_again_and_not_sent_again(replicated):
+    pair, engine, news, smtpd = replicated(False, 600, SMALL, rules=[{"stage": "dot", "delay": 0.02}])
+    with engine:
+        engine.wait_for(lambda: "begins" in engine.log())
+        issue = news.open()
+        engine.wait_for(lambda: news.outcomes(issue).get("delivered", 0) > 50)
+        pair.wait_same()
+        pair.cut()
+        before = news.outcomes(issue)["delivered"]
+        # Windows are taken, sent and settled of which the standby never hears.
+        engine.wait_for(lambda: news.outcomes(issue)["delivered"] > before + 200)
+        pair.fail_over()
+        found(news, pair)
+        lost = before + 200 - news.outcomes(issue).get("delivered", 0)
+        assert lost > 0
+        settled(engine, news, issue)
+        assert "facts that it had lost" in engine.log()
+    count = accepted(smtpd)
+    assert set(count.values()) == {1} and len(count) == 600
+    assert_whole(news, issue, 600)
+
+
+def test_an_engine_that_is_away_is_waited_for_when_something_may_be_lost(replicated, build):
+    pair, engine, news, smtpd = replicated(False, 400, rules=[{"stage": "dot", "delay": 0.02}])
+    second = another(build, pair, smtpd)
+    with second:
+        engine.start()
+        engine.wait_for(lambda: "begins" in engine.log())
+        issue = news.open()
+        engine.wait_for(lambda: news.outcomes(issue).get("delivered", 0) > 20)
+        pair.wait_same()
+        pair.cut()
+        at = len(smtpd.accepted)
+        engine.wait_for(lambda: len(smtpd.accepted) > at + 100)
+        engine.kill()
+        pair.fail_over()
+        found(news, pair)
+        second.wait_for(lambda: "nothing is taken before engine" in second.log())
+        sent = len(smtpd.accepted)
+        # More than the time to wait for others (6 s here): it waits on, since nobody knows.
+        began = news.value("SELECT now()")
+        second.wait_for(lambda: news.value("SELECT now() > %s + interval '8 seconds'", began))
+        assert len(smtpd.accepted) <= sent + 5
+        assert is_ready(news, 2) is None
+        with pytest.raises(psycopg2.Error, match="haven't told it yet"):
+            news.open()
+        engine.start()
+        settled(engine, news, issue)
+        engine.stop()
+    count = accepted(smtpd)
+    doubts = news.value("SELECT count(*) FROM attempt WHERE cause LIKE 'in doubt%%'")
+    assert len(count) == 400 and sum(count.values()) <= 400 + doubts and doubts <= 5
+    assert news.outcomes(issue) == {"delivered": 400}
+    second.remove()
+
+
+def test_an_engine_that_is_away_is_not_waited_for_when_nothing_can_be_lost(replicated, build):
+    pair, engine, news, smtpd = replicated(True, 300, rules=[{"stage": "dot", "delay": 0.02}])
+    second = another(build, pair, smtpd)
+    with second:
+        engine.start()
+        engine.wait_for(lambda: "begins" in engine.log() and "begins" in second.log())
+        engine.wait_for(lambda: news.value("SELECT bool_and(synced) FROM session WHERE NOT dead"))
+        engine.kill()
+        pair.fail_over()
+        found(news, pair)
+        pair.rejoin()
+        second.wait_for(lambda: is_ready(news, 2))
+        issue = news.open()
+        settled(second, news, issue)
+    assert set(accepted(smtpd).values()) == {1}
+    assert_whole(news, issue, 300)
+    second.remove()
+
+
+def test_an_old_primary_that_is_back_is_refused_though_it_is_listed_first(replicated):
+    pair, engine, news, smtpd = replicated(False, 300, rules=[{"stage": "dot", "delay": 0.02}])
+    with engine:
+        issue = news.open()
+        engine.wait_for(lambda: len(smtpd.accepted) > 20)
+        pair.fail_over()
+        found(news, pair)
+        engine.wait_for(lambda: is_ready(news, 2))
+        # The new one goes down, the old one is there: it isn't that one that is waited for.
+        pair.primary.stop("immediate")
+        pair.old.configure(synchronous_standby_names="")
+        pair.old.start()
+        engine.wait_for(lambda: "this is an old primary (timeline 1" in engine.log())
+        old = psycopg2.connect(pair.old.dsn("postgres", DATABASE))
+        old.autocommit = True
+        with old.cursor() as cursor:
+            cursor.execute("SELECT max(turn) FROM session")
+            turn = cursor.fetchone()
+        pair.primary.start()
+        found(news, pair)
+        settled(engine, news, issue)
+        with old.cursor() as cursor:
+            cursor.execute("SELECT max(turn) FROM session")
+            assert cursor.fetchone() == turn, "it worked with the old primary"
+        old.close()
+        said = [line for line in engine.log().splitlines() if "refused; waiting for the right one" in line]
+        assert len(said) == 1, said
+        pair.old.stop("immediate")
+    count = accepted(smtpd)
+    assert set(count.values()) == {1} and len(count) == 300
+
+
+def test_a_backup_that_is_restored_is_told_what_was_sent_since(replicated, build):
+    """On the same timeline, as a copied data directory starts; the issue and readers of it are older
+    than the backup, one issue is younger, and is opened again afterwards."""
+    pair, engine, news, smtpd = replicated(False, 400, rules=[{"stage": "dot", "delay": 0.01}])
+    restored = Node()
+    try:
+        with engine:
+            engine.wait_for(lambda: "begins" in engine.log())
+            issue = news.open(occurrence="first")
+            engine.wait_for(lambda: len(smtpd.accepted) > 100)
+            restored.back_up(pair.primary)
+            settled(engine, news, issue)
+            late = news.open(occurrence="second")
+            settled(engine, news, late)
+            assert len(smtpd.accepted) == 800
+            pair.primary.kill()
+            pair.standby.kill()
+            for place in pair.primary.data, pair.standby.data:
+                assert not os.path.exists(os.path.join(place, "postmaster.pid"))
+            # The backup takes the dead primary's place, in the directory that engines know.
+            restored.home = pair.primary.home
+            restored.configure(synchronous_standby_names="")
+            restored.start()
+            news.reconnect(restored)
+            engine.wait_for(lambda: news.value(
+                "SELECT count(*) FROM server WHERE cause = 'set back' AND ready_at IS NOT NULL") == 1)
+            settled(engine, news, issue)
+            assert news.state(late) is None
+            news.article()
+            again = news.open(occurrence="second")
+            assert again != late
+            settled(engine, news, again)
+            assert "facts that it had lost, some of issues that aren't there yet" in engine.log()
+        count = accepted(smtpd)
+        assert set(count.values()) == {2} and len(count) == 400, "once for each issue"
+        for one in issue, again:
+            assert_whole(news, one, 400)
+        assert news.value("SELECT count(*) FROM recalled") == 0
+    finally:
+        restored.remove()
+
+
+def test_two_primaries_in_a_synchronous_pair_do_not_both_send(replicated, build):
+    """The old primary lives on, cut off from its standby: its commits wait, so nothing is taken."""
+    pair, engine, news, smtpd = replicated(True, 300, rules=[{"stage": "dot", "delay": 0.05}])
+    left = Engine(build, pair.primary, DATABASE, [{"port": smtpd.port}], FAST)
+    with left:
+        left.wait_for(lambda: "begins" in left.log())
+        pair.cut()
+        pair.fail_over(kill=False)
+        found(news, pair)
+        with engine:
+            engine.wait_for(lambda: is_ready(news, 2))
+            issue = news.open()
+            settled(engine, news, issue)
+        pair.old.stop("immediate")
+        left.kill()
+    count = accepted(smtpd)
+    assert set(count.values()) == {1} and len(count) == 300
+    assert_whole(news, issue, 300)
+
+
+def test_a_standby_that_confirms_nothing_holds_everything_up_until_it_does(replicated):
+    pair, engine, news, smtpd = replicated(True, 300, rules=[{"stage": "dot", "delay": 0.05}])
+    with engine:
+        issue = news.open()
+        engine.wait_for(lambda: len(smtpd.accepted) > 30)
+        pair.cut()
+
+        def cancelled():
+            # As statement_timeout does after a minute.
+            pair.primary.ask("SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+                             " WHERE wait_event = 'SyncRep' AND application_name = 'digestd'")
+            return "wasn't confirmed by the standby" in engine.log()
+        engine.wait_for(cancelled)
+        sent = len(smtpd.accepted)
+        for _ in range(3):
+            pair.primary.ask("SELECT pg_cancel_backend(pid), pg_sleep(1) FROM pg_stat_activity"
+                             " WHERE wait_event = 'SyncRep' AND application_name = 'digestd'")
+        assert len(smtpd.accepted) <= sent + 5, "it hands over what may be lost"
+        assert engine.log().count("wasn't confirmed by the standby") == 1
+        pair.mend()
+        engine.wait_for(lambda: "confirms commits again" in engine.log())
+        settled(engine, news, issue)
+    count = accepted(smtpd)
+    assert set(count.values()) == {1} and len(count) == 300
+    assert_whole(news, issue, 300)
