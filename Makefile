@@ -192,7 +192,9 @@ chaos: all faults $(O)/system/store_driver ## deliver while everything goes wron
 		$(if $(RESUME),--resume)
 
 # What takes hours.
-check-long: deps-test ## what takes hours: fuzzing by millions, a big demo, the queue at size
+# DIGESTD_FAIL_OVERS is how often the database fails over in the middle of an issue (3 in `make check`).
+check-long: deps-test ## what takes hours: fuzzing by millions, a big demo, the queue at size, ten fail-overs
+	+@DIGESTD_FAIL_OVERS=10 $(MAKE) system WORKERS=2 PYTEST="-k failover"
 	RETRY_READERS=200000 RETRY_WAITING=1000000 $(MAKE) system PYTEST="-k test_retry_size"
 	+@$(MAKE) fuzz RUNS=$(if $(filter command line,$(origin RUNS)),$(RUNS),5000000)
 	+@$(MAKE) demo SUBSCRIBERS=$(if $(SUBSCRIBERS),$(SUBSCRIBERS),50000)
