@@ -83,9 +83,11 @@ static usec_t stood(const struct outbox *o, const struct watch *w)
 static int on_buried(struct db_tx *tx, const struct pg_result *rows, void *user)
 {
 	(void)tx, (void)user;
-	if (db_rows(rows) == 1 && db_bool(rows, 0, 0))
-		log_warning("a session stood still for too long and is taken for dead; its lanes "
-			    "go on, its windows wait for their engine");
+	if (db_rows(rows) == 1 && db_bool(rows, 0, 1))
+		log_warning(
+		    "session %d stood still for too long and is taken for dead; its lanes go "
+		    "on, its windows wait for their engine",
+		    db_int(rows, 0, 0));
 	return 0;
 }
 
@@ -101,10 +103,11 @@ static void bury(struct outbox *o, const struct watch *w)
 static int on_orphaned(struct db_tx *tx, const struct pg_result *rows, void *user)
 {
 	(void)tx, (void)user;
-	if (db_rows(rows) == 1 && !db_is_null(rows, 0, 0))
-		log_warning("the windows of an engine that is gone were closed: %d in doubt; see "
-			    "digestctl engine ls",
-			    db_int(rows, 0, 0));
+	if (db_rows(rows) == 1 && !db_is_null(rows, 0, 1))
+		log_warning(
+		    "the windows of engine %d, which is gone, were closed: %d readers are in "
+		    "doubt; see digestctl issue settle",
+		    db_int(rows, 0, 0), db_int(rows, 0, 1));
 	return 0;
 }
 

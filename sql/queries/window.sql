@@ -20,7 +20,7 @@ SELECT session_end($1::int, $2::timestamptz)
 SELECT s.id, s.beat, s.engine, e.host FROM session s JOIN engine e ON e.id = s.engine WHERE NOT s.dead ORDER BY s.id
 
 -- name: session_bury
-SELECT session_bury($1::int, $2::bigint, $3::timestamptz)
+SELECT $1::int, session_bury($1::int, $2::bigint, $3::timestamptz)
 
 -- name: engines_gone
 -- Those that hold windows and have no living session: with their last one, which is their stamp.
@@ -30,7 +30,7 @@ SELECT e.id, (SELECT max(s.id) FROM session s WHERE s.engine = e.id), e.retired_
 	WHERE NOT EXISTS (SELECT 1 FROM session s WHERE s.engine = e.id AND NOT s.dead)
 
 -- name: engine_orphan
-SELECT engine_orphan($1::int, $2::int, $3, $4::timestamptz)
+SELECT $1::int, engine_orphan($1::int, $2::int, $3, $4::timestamptz)
 
 -- name: windows_doubted
 -- Windows of this engine that others closed as lost; whether they were taken from where it is now.

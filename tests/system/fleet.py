@@ -34,6 +34,19 @@ class Hold:
         self.released.set()
 
 
+def all_put_off(engine, news, readers):
+    """Waits until all are put off and nobody is tried again, before due() says so."""
+    def parked():
+        news.run("UPDATE deferral SET due_at = now() + interval '1 hour' WHERE session IS NULL")
+        return news.value("SELECT count(*) FROM deferral WHERE session IS NULL") == readers
+    engine.wait_for(parked)
+
+
+def due(news):
+    news.run("UPDATE deferral SET due_at = now()")
+    news.run("SELECT pg_notify('digestd', 'retry')")
+
+
 def sums_hold(news, issue):
     """The windows' counts are what the rows say."""
     counts = news.counts(issue)

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from engine import Engine, accepted, each_once
-from fleet import SCALED, SMALL, Hold, alive, open_windows, sums_hold
+from fleet import SCALED, SMALL, Hold, alive, all_put_off, due, open_windows, sums_hold
 from smtpd import Rule
 from waiting import wait_until
 
@@ -74,9 +74,10 @@ def test_one_that_stood_still_hands_nothing_over_when_it_wakes(two, cluster, kin
     if kind == "retry":
         smtpd.rules.append(later)
         issue = news.open()
-        first.wait_for(lambda: news.value("SELECT count(*) FROM deferral") == 150)
+        all_put_off(first, news, 150)
         hold = Hold(smtpd, stage)
         smtpd.rules.remove(later)
+        due(news)
     else:
         hold = Hold(smtpd, stage)
         if kind == "fresh":
@@ -146,9 +147,9 @@ def test_one_that_is_taken_for_dead_waits_for_a_silent_relay_no_longer_than_its_
         begins(engine)
         issue = news.open()
         engine.wait_for(lambda: silence.held == 5)
+        smtpd.rules.remove(silence)
         news.run("UPDATE session SET dead = true, ended_at = now()")
         begins(engine, 2)
-        smtpd.rules.remove(silence)
         engine.wait_for(lambda: news.state(issue) == "done")
     assert news.outcomes(issue)["in_doubt"] == 5
     each_once(smtpd, 60)

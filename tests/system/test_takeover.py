@@ -8,7 +8,7 @@ import time
 import pytest
 
 from engine import Engine, accepted
-from fleet import ORPHANS, SMALL, Hold, alive, open_windows, sums_hold
+from fleet import ORPHANS, SMALL, Hold, alive, all_put_off, due, open_windows, sums_hold
 from newsroom import Newsroom
 from smtpd import Rule
 from test_outbox import another_boot
@@ -42,9 +42,11 @@ def kill_holding(engine, news, smtpd, kind, issue=None):
     hold = None
     if kind == "retry":
         issue = news.open()
-        engine.wait_for(lambda: news.value("SELECT count(*) FROM deferral") == READERS)
+        all_put_off(engine, news, READERS)
         smtpd.rules.remove(later)
     hold = Hold(smtpd)
+    if kind == "retry":
+        due(news)
     if kind == "fresh":
         issue = news.open()
     engine.wait_for(lambda: hold.held() == 5)
