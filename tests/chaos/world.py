@@ -117,7 +117,8 @@ class World:
         self.add_readers(readers)
         self.hosts = [Host(n, os.path.join(build, "faults"), cluster, database, self.smtpd.port,
                            RETRY + (REAL if real else SCALED), self.clock) for n in range(engines)]
-        with os.popen(os.path.join(build, "faults", "digestd") + " --list-fault-points") as listed:
+        command = [os.path.join(build, "faults", "digestd"), "--list-fault-points"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True).stdout as listed:
             self.points = [line.split("\t")[1].strip() for line in listed]
         self.pace(readers, engines)
 

@@ -249,26 +249,6 @@ def test_a_backup_that_is_restored_is_told_what_was_sent_since(replicated, build
         restored.remove()
 
 
-def test_two_primaries_in_a_synchronous_pair_do_not_both_send(replicated, build):
-    """The old primary lives on, cut off from its standby: its commits wait, so nothing is taken."""
-    pair, engine, news, smtpd = replicated(True, 300, rules=[{"stage": "dot", "delay": 0.05}])
-    left = Engine(build, pair.primary, DATABASE, [{"port": smtpd.port}], FAST)
-    with left:
-        left.wait_for(lambda: "begins" in left.log())
-        pair.cut()
-        pair.fail_over(kill=False)
-        found(news, pair)
-        with engine:
-            engine.wait_for(lambda: is_ready(news, 2))
-            issue = news.open()
-            settled(engine, news, issue)
-        pair.old.stop("immediate")
-        left.kill()
-    count = accepted(smtpd)
-    assert set(count.values()) == {1} and len(count) == 300
-    assert_whole(news, issue, 300)
-
-
 def test_a_standby_that_confirms_nothing_holds_everything_up_until_it_does(replicated):
     pair, engine, news, smtpd = replicated(True, 300, rules=[{"stage": "dot", "delay": 0.05}])
     with engine:

@@ -433,10 +433,13 @@ def test_a_mail_that_is_withheld_never_leaves():
 def test_a_mail_whose_time_is_over_between_two_writes_goes_no_further(certificates, way):
     """Body and dot are one large write: its intent goes before all of it."""
     ca, *pair = certificates["good"]
-    with Server(starttls=pair if way == "starttls" else None) as smtpd:
-        events = drive(smtpd, size=24_000_000, dots=1, host="localhost", ca=ca, mails=3, overdue=2, sessions=2,
-                       tls="required" if way == "starttls" else "none")
-    third = [e for e in events if e.get("mail") == 2]
+    for _ in range(10):
+        with Server(starttls=pair if way == "starttls" else None) as smtpd:
+            events = drive(smtpd, size=24_000_000, dots=1, host="localhost", ca=ca, mails=3, overdue=2, sessions=2,
+                           tls="required" if way == "starttls" else "none")
+        third = [e for e in events if e.get("mail") == 2]
+        if "why" in third[1]:  # else the server read so fast that all went in one write
+            break
     assert third[1]["why"] == "withheld"
     if way == "plain":
         assert [e["event"] for e in third] == ["intent", "voided", "intent", "outcome"]
