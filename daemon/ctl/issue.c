@@ -142,8 +142,8 @@ static const char pause_more[] =
 
 static const char cancel_more[] =
     "For ever: a cancelled issue can't be resumed, its articles count as used. The mails on the\n"
-    "wire, one or two a connection, go out; who was taken and waits, or is put off, is skipped within\n"
-    "about two seconds. digestctl issue readers tells who got it.";
+    "wire, one or two a connection, go out; who was taken and waits, or is put off, is skipped\n"
+    "within about two seconds. digestctl issue readers tells who got it.";
 
 static const char settle_more[] =
     "In doubt are readers whose mail was handed over and whose answer was never seen, after what\n"
