@@ -202,4 +202,5 @@ class Store:
         """All that a request could change, to be compared."""
         tables = [name for (name,) in self.run(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
-        return {t: sorted(map(str, self.run(f'SELECT * FROM "{t}"'))) for t in tables}
+        return {t: sorted(row for (row,) in self.run(f'SELECT whole::text FROM "{t}" AS whole'))
+                for t in tables}
