@@ -89,6 +89,25 @@ static bool may_begin(const struct relay_session *s, usec_t now)
 	return false;
 }
 
+/*
+ * Are there connections without a mail, or coming, for all that wait? Then none need wait behind
+ * the reply to another, which may take its ten minutes.
+ */
+static bool others_can_take_all(const struct relay_pool *pool, usec_t now)
+{
+	size_t left = pool->wanted;
+	if (left > relay_pool_connections(pool))
+		return false;
+	for (size_t i = 0; i < pool->n; i++) {
+		const struct relay *r = pool->relays[i];
+		if (!r->id || r->breaker.state != BREAKER_CLOSED || relay_is_spare(r, now))
+			continue;
+		for (const struct relay_session *s = r->sessions; s && left; s = s->next)
+			left -= !s->leaving && (smtp_idle(s->smtp) || smtp_connecting(s->smtp));
+	}
+	return left == 0;
+}
+
 static const struct smtp_mail *on_next(struct smtp *smtp)
 {
 	struct relay_session *s = session_of(smtp);
@@ -97,6 +116,10 @@ static const struct smtp_mail *on_next(struct smtp *smtp)
 	usec_t now = clock_mono();
 	if (!may_begin(s, now))
 		return NULL;
+	if (smtp_ahead(smtp) && others_can_take_all(pool, now)) {
+		relay_schedule(pool); /* which sets them to work */
+		return NULL;
+	}
 	if (!pace_take(&r->pace, now)) {
 		relay_schedule(pool); /* which sets the timer */
 		return NULL;

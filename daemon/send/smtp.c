@@ -322,6 +322,11 @@ bool smtp_connecting(const struct smtp *s)
 	return s->state == AT_CONNECTING;
 }
 
+bool smtp_ahead(const struct smtp *s)
+{
+	return s->mail != NULL;
+}
+
 bool smtp_secure(const struct smtp *s)
 {
 	return s->wire.tls;

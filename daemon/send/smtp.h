@@ -144,6 +144,7 @@ void smtp_free(struct smtp *s);
 void *smtp_user(const struct smtp *s);
 bool smtp_idle(const struct smtp *s);         /* logged in, and waiting for work */
 bool smtp_connecting(const struct smtp *s);   /* not logged in yet */
+bool smtp_ahead(const struct smtp *s);        /* what `next` gives waits for another's reply */
 bool smtp_secure(const struct smtp *s);       /* TLS is on */
 unsigned smtp_messages(const struct smtp *s); /* bodies begun on this connection */
 const struct smtp_features *smtp_features(const struct smtp *s);

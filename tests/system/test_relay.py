@@ -139,6 +139,17 @@ def test_a_relay_that_takes_few_connections_is_used_with_those():
     assert not breakers(events, 1)
 
 
+def test_no_mail_waits_behind_another_while_a_connection_comes():
+    """The first is there long before the others, and its answer takes as long as theirs."""
+    late = {"stage": "greeting", "skip": 1, "until": lambda: smtpd.rules[1].held}
+    dots = {"stage": "dot", "until": lambda: smtpd.rules[1].held == 5}
+    with Server(rules=[late, dots]) as smtpd:
+        events = drive(f"{smtpd.port}:5", mails=5)
+        check_truth(events, smtpd)
+        assert len({entry["session"] for entry in smtpd.accepted}) == 5
+    assert states(events) == {"accepted": 5}
+
+
 def test_a_rate_is_kept():
     with Server() as smtpd:
         events = drive(f"{smtpd.port}:10:1:50", mails=50)
