@@ -158,7 +158,7 @@ $(O)/system/%: tests/system/%.c $(O)/libdigest.a
 
 DRIVER_LDFLAGS_smtp_driver := $(WRAP_ALLOC)
 DRIVER_LDFLAGS_store_driver := \
-	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=PQflush
 
 # They wait more than they work, so more of them than there are cores run side by side; each worker
 # has a PostgreSQL of its own.

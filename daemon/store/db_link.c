@@ -199,11 +199,15 @@ static bool take_result(struct db *db)
 	return true;
 }
 
-/* Writes what is to be written; what remains waits for the socket. */
+/*
+ * Writes what is to be written; what remains waits for the socket. So does the rest of a COPY, even
+ * when libpq has nothing left: the socket may have made room since db_run_feed() found none.
+ */
 static void flush(struct db *db)
 {
 	int more = PQflush(db->conn);
-	if (more >= 0 && watch(db, more ? EPOLLIN | EPOLLOUT : EPOLLIN, false) < 0)
+	bool write = more > 0 || db->state == DB_COPYING;
+	if (more >= 0 && watch(db, write ? EPOLLIN | EPOLLOUT : EPOLLIN, false) < 0)
 		more = -1;
 	if (more < 0)
 		db_link_lose(db, NULL);

@@ -24,6 +24,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,23 @@ void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t count, size_t n);
 void *__wrap_realloc(void *old, size_t n);
 char *__wrap_strdup(const char *text);
+
+/*
+ * With $DRIVER_LATE_ROOM every other PQflush() says that something remains when all is written, as
+ * if the socket had made room right after.
+ */
+int __real_PQflush(PGconn *conn);
+int __wrap_PQflush(PGconn *conn);
+
+static bool late_room;
+
+int __wrap_PQflush(PGconn *conn)
+{
+	static bool odd;
+	int r = __real_PQflush(conn);
+	odd = !odd;
+	return r == 0 && late_room && odd ? 1 : r;
+}
 
 static long allocations, fail_at, spared;
 
@@ -298,6 +316,7 @@ static int run_loop(int argc, char **argv)
 	    .retry_first = 20 * USEC_PER_MSEC,
 	    .retry_most = 200 * USEC_PER_MSEC,
 	};
+	late_room = getenv("DRIVER_LATE_ROOM");
 	fail_at = getenv("DRIVER_FAIL_AT") ? strtol(getenv("DRIVER_FAIL_AT"), NULL, 10) : 0;
 	if (sd_event_new(&loop.event) < 0)
 		return 1;

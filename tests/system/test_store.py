@@ -78,6 +78,12 @@ def test_a_large_copy_waits_for_the_socket(driver):
     assert seen[-3:] == ["affected a 30000", "rows a 30000", "end a done - - -"]
 
 
+def test_a_copy_goes_on_when_the_socket_makes_room_at_once(build, cluster, empty_database):
+    with Driver(build, cluster.dsn(database=empty_database), environment={"DRIVER_LATE_ROOM": "1"}) as driver:
+        driver.say("query CREATE TABLE large (x text)", "tx a", "big COPY large FROM STDIN 1000000", "submit")
+        driver.expect("end a done - - -")
+
+
 def test_a_bad_row_of_a_large_copy_is_told_and_the_connection_goes_on(driver):
     driver.say("query CREATE TABLE small (x varchar(10))", "tx a",
                "big COPY small FROM STDIN 5000000", "submit", "query SELECT 'still here'")
