@@ -196,11 +196,21 @@ chaos: all faults $(O)/system/store_driver ## deliver while everything goes wron
 		--readers $(READERS) --engines $(ENGINES) $(if $(POLICY),--policy $(POLICY)) \
 		$(if $(RESUME),--resume)
 
+# Mutants of the heart: MUTANTS="3-7 journal-*" chooses (tests/mutation/mutation.py tells more),
+# RESUME=1 leaves out those that were caught before. ROUNDS of chaos are for what no test notices.
+MUTANTS ?=
+
+.PHONY: mutation
+mutation: ## break the heart of the code on purpose, place by place; tests must notice: MUTANTS, RESUME
+	@set -f; /usr/bin/python3 -B tests/mutation/mutation.py --work "$(O)/mutation" \
+		$(if $(filter command line,$(origin ROUNDS)),--rounds $(ROUNDS)) $(if $(RESUME),--resume) $(MUTANTS)
+
 # What takes hours.
 # DIGESTD_FAIL_OVERS is how often the database fails over in the middle of an issue (3 otherwise).
-check-long: deps-test ## what takes hours: all system tests, the queue at size, fuzzing by millions, a big demo
+check-long: deps-test ## what takes hours: all system tests, the queue at size, mutants, fuzzing, a big demo
 	+@DIGESTD_FAIL_OVERS=10 $(MAKE) system ALL=1 WORKERS=2
 	RETRY_READERS=200000 RETRY_WAITING=1000000 $(MAKE) system PYTEST="-k test_retry_size"
+	+@$(MAKE) mutation
 	+@$(MAKE) fuzz RUNS=$(if $(filter command line,$(origin RUNS)),$(RUNS),5000000)
 	+@$(MAKE) demo SUBSCRIBERS=$(if $(SUBSCRIBERS),$(SUBSCRIBERS),50000)
 

@@ -34,7 +34,7 @@ from pg import Cluster  # noqa: E402
 from world import World  # noqa: E402
 
 TEMPLATE = "chaos_template"
-PATIENCE = 240   # seconds that a round may take to come to its end after the storm
+PATIENCE = int(os.environ.get("DIGESTD_PATIENCE", "240"))   # seconds that a round may take to come to its end after the storm
 REAL_ONE_IN = 25
 
 

@@ -57,6 +57,7 @@ step clang-format format
 step shellcheck shell
 step pyflakes python
 step mandoc manuals
+step mutants /usr/bin/python3 -B tests/mutation/mutation.py --check
 step SQL /usr/bin/python3 tests/system/lint_sql.py
 step cppcheck cppcheck_all
 step clang-tidy tidy

@@ -1,10 +1,11 @@
 """Waiting for facts: as long as it takes."""
 
+import os
 import time
 
 # How long something that has to come true may take, in seconds: no measure of anything, but the end
-# of a run that hangs, however slow the machine is.
-PATIENCE = 300
+# of a run that hangs, however slow the machine is. Who breaks the code on purpose waits for less ($DIGESTD_PATIENCE).
+PATIENCE = int(os.environ.get("DIGESTD_PATIENCE", "300"))
 
 
 def wait_until(condition, seconds=PATIENCE):
