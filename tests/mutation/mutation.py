@@ -32,8 +32,8 @@ import mutants as listed  # noqa: E402
 from tree import TooLong, Tree, adopt_orphans, bring, end_descendants  # noqa: E402
 
 # What is run when the named tests noticed nothing.
-HEART_UNITS = ["test_window", "test_journal", "test_retry", "test_reply", "test_rendering", "test_identity"]
-HEART = ["queue_sql", "smtp", "relay", "engine", "outbox", "schema", "audit", "check", "hands", "sessions", "takeover",
+HEART_UNITS = ["test_window", "test_journal", "test_retry", "test_reply", "test_rendering", "test_identity", "test_watch"]
+HEART = ["queue_sql", "smtp", "relay", "engine", "outbox", "promise", "schema", "audit", "check", "hands", "sessions", "takeover",
          "engines", "database_faults", "failover", "retry_size", "ctl_issue", "ctl_explain", "fault_points"]
 
 NAMED_LIMIT, HEART_LIMIT, CHAOS_LIMIT = 1200, 5400, 1200   # seconds: of a test, of all, of a round
@@ -84,7 +84,7 @@ class Slot:
         for name in units:
             wrong = wrong or self.judge("named", self.tree.unit(name, NAMED_LIMIT))
         if not wrong and others:
-            wrong = self.built(self.tree.build_programs(self.args.make))
+            wrong = self.built(self.tree.build_for(others, self.args.make))
         for test in others:
             wrong = wrong or self.judge("named", self.tree.system([test], NAMED_LIMIT))
         return wrong

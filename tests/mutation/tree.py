@@ -15,6 +15,15 @@ PR_SET_CHILD_SUBREAPER = 36
 LAST_WORDS = 30   # seconds that a test has for taking down what it began
 BUILD_LIMIT = 1800
 
+# What system tests run; others get all programs.
+NEEDS = {
+    "test_queue_sql.py": set(), "test_retry_size.py": set(), "test_schema.py": set(),
+    "test_smtp.py": {"build/system/smtp_driver"}, "test_relay.py": {"build/system/relay_driver"},
+    "test_check.py": {"all"}, "test_hands.py": {"all"},
+    **{f"test_{name}.py": {"build/digestd"} for name in (
+        "engine", "outbox", "sessions", "takeover", "engines", "failover")},
+}
+
 
 class TooLong(Exception):
     """A command didn't end in its time."""
@@ -127,6 +136,13 @@ class Tree:
 
     def build_units(self, names, jobs):
         return self.make(*(f"build/tests/{name}" for name in names), jobs=jobs) if names else None
+
+    def build_for(self, tests, jobs):
+        """What these system tests run, and no more where that is known."""
+        targets = set()
+        for test in tests:
+            targets |= NEEDS.get(test.partition("::")[0], {"all", "faults"}) | {"build/system/store_driver"}
+        return self.make(*sorted(targets), jobs=jobs)
 
     def build_programs(self, jobs):
         drivers = [os.path.basename(path)[:-2] for path in glob.glob(self.path("tests", "system", "*.c"))]

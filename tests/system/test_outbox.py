@@ -300,6 +300,7 @@ def test_a_full_disk_stops_the_handing_over_and_no_answer_is_lost(make, small_di
         issue = news.open()
         engine.wait_for(lambda: "nothing more is handed over" in engine.log())
         time.sleep(2)
+        assert not smtpd.accepted, "it hands over what it couldn't put into the journal"
         connections, lines = smtpd.connections, engine.log().count("\n")
         sent = len(smtpd.accepted)
         time.sleep(2)
@@ -342,6 +343,7 @@ def test_a_commit_whose_answer_is_eaten(proxied, happens):
     each_once(smtpd, 300)
     assert news.outcomes(issue) == {"delivered": 300}
     assert news.counts(issue)[0] == 300
+    assert news.value("SELECT count(*) FROM server WHERE cause <> 'first seen'") == 0, "nothing was lost"
     assert news.value("SELECT count(*) FROM anomaly") == 0
 
 

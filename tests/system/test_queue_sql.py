@@ -503,6 +503,35 @@ def test_the_cursor_moves_to_the_last_that_was_scanned(q):
         (1, 2, readers[:2]), (2, 2, readers[4:])]
 
 
+def test_the_cursor_moves_past_those_who_came_later(q):
+    first = q.reader()
+    q.open()
+    session = q.session()
+    for _ in range(3):
+        q.reader()
+    assert q.take("fresh", session, 1, limit=1) == [first]
+    assert q.take("fresh", session, 2, limit=2) == [] and q.take("fresh", session, 2, limit=2) == []
+    assert q.take("fresh", session, 2, limit=2) is None
+
+
+def test_issues_and_their_lanes_take_turns(q):
+    """A great issue holds no other up, nor one lane of it the others."""
+    for zone in "UTC", "Asia/Tokyo":
+        for _ in range(2):
+            q.reader(zone=zone)
+    one, two = q.open(), q.open()
+    session = q.session()
+    zones = []
+    for n in range(1, 9):
+        [reader] = q.take("fresh", session, n, limit=1, now=f"2026-11-24 12:00:{n:02}+00")
+        zones.append(q.value("SELECT zone FROM subscription WHERE subscriber = %s", reader))
+    issues = [row[0] for row in q.rows("SELECT issue FROM send_window ORDER BY n")]
+    assert sorted(issues[:2]) == sorted([one, two]) and issues == issues[:2] * 4
+    for issue in one, two:
+        mine = [zone for of, zone in zip(issues, zones) if of == issue]
+        assert sorted(mine[:2]) == ["Asia/Tokyo", "UTC"] and mine == mine[:2] * 2
+
+
 def test_a_take_leaves_out_who_may_not_be_sent_to(q):
     fits, left, suppressed, moved, paused, topic, sent, put_off = (q.reader() for _ in range(8))
     q.put(topic, "topics", topics=["fish"])
@@ -637,6 +666,19 @@ def test_the_sweep_takes_one_provider_a_window(q):
     assert q.take("sweep", session, 2, busy=["gmail"]) is None
     assert q.value("SELECT state FROM issue") == "open"
     assert q.take("sweep", session, 2) == [readers[0], readers[2]]
+
+
+def test_an_issue_stays_open_while_doubts_are_held(q):
+    """They could not be sent again after its end."""
+    reader = q.reader()
+    issue, session = q.open(), q.session()
+    assert q.take("fresh", session, 1) == [reader]
+    q.deliver(issue, session, 1, reader, outcome="in_doubt")
+    q.run("UPDATE delivery SET reason = 'in doubt, held: the journal is missing'")
+    q.settle(session, 1, in_doubt=1)
+    assert q.take("sweep", session, 2) is None and q.state(issue) == "open"
+    assert q.value("SELECT issue_doubts_settle(%s, 'skip', %s)", issue, NOON) == 1
+    assert q.take("sweep", session, 2) is None and q.state(issue) == "done"
 
 
 def test_an_issue_of_nobody_is_done(q):
@@ -801,6 +843,42 @@ def test_a_doubt_does_not_undo_a_fact_nor_a_skip_a_doubt(q):
     assert attempts(q) == [(1, "second fact: in_doubt", 2), (2, "in doubt, not sent again: skipped", 2)]
 
 
+def doubted(q):
+    """A reader whose first try is in doubt, in a window that is settled."""
+    reader = q.reader()
+    issue, session = q.open(), q.session()
+    q.take("fresh", session, 1)
+    put(q, row_of(issue, reader, session=session, outcome="in_doubt", reason="in doubt: cut"))
+    q.settle(session, 1, in_doubt=1)
+    return reader, issue, session
+
+
+def unsent(q, issue, reader, session, n):
+    return q.value("SELECT doubt_unsent(%s, %s, %s, %s, false, 'the engine came back', %s)", issue, reader, session, n, NOON)
+
+
+def test_a_late_engine_puts_nobody_off_who_was_tried_again_since(q):
+    reader, issue, session = doubted(q)
+    assert q.value("SELECT issue_doubts_settle(%s, 'resend', %s)", issue, NOON) == 1
+    assert q.take("retry", session, 2) == [reader]
+    assert not unsent(q, issue, reader, session, 1), "another window holds them"
+    put(q, row_of(issue, reader, session=session, n=2, at="2026-11-24 12:05:00+00", outcome="in_doubt", attempt=2))
+    q.settle(session, 2, in_doubt=1)
+    assert not unsent(q, issue, reader, session, 1), "another window's try is in doubt"
+    assert q.value("SELECT count(*) FROM deferral") == 0
+    assert unsent(q, issue, reader, session, 2)
+
+
+@pytest.mark.parametrize("end, becomes", [("cancelled", "skipped"), ("expired", "expired"), ("done", "expired")])
+def test_what_a_late_engine_knows_of_an_issue_that_has_ended(q, end, becomes):
+    reader, issue, session = doubted(q)
+    q.run(f"UPDATE issue SET state = '{end}', ended_at = now()")
+    assert unsent(q, issue, reader, session, 1)
+    assert outcomes(q) == [(reader, becomes, session)]
+    assert q.value("SELECT count(*) FROM deferral") == 0
+    assert q.rows(f"SELECT in_doubt, {becomes} FROM send_window") == [(0, 1)]
+
+
 @pytest.mark.parametrize("odd", [
     {"issue": 199901000001}, {"outcome": "lost"}, {"code": 99999}, {"outcome": None}, {"at": "yesterdaj"},
     {"subscriber": "x"}, {"subscriber": 1e30}])
@@ -942,3 +1020,22 @@ def test_a_session_that_a_hanging_transaction_holds_is_buried_later(q):
         assert q.value("SELECT session_bury(%s, 1, %s)", session, NOON) is False
         hanging.rollback()
     assert q.value("SELECT session_bury(%s, 1, %s)", session, NOON) is True
+
+
+def test_the_windows_of_who_lives_are_not_closed(q):
+    """Nor those of an engine that came back since it was seen to be gone."""
+    q.reader(), q.reader()
+    q.open()
+    first = q.session(engine=ENGINE)
+    q.take("fresh", first, 1, limit=1)
+    engine = q.value("SELECT engine FROM session")
+
+    def orphan(session):
+        return q.value("SELECT engine_orphan(%s, %s, 'the engine is gone', %s)", engine, session, NOON)
+    assert orphan(first) is None, "it lives"
+    second = q.session(engine=ENGINE)
+    q.run("UPDATE session SET dead = true")
+    assert orphan(first) is None, "it came back since"
+    assert q.value("SELECT count(*) FROM send_window WHERE settled_at IS NULL") == 1
+    assert orphan(second) == 1
+    assert q.value("SELECT count(*) FROM send_window WHERE settled_at IS NULL") == 0

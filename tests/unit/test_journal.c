@@ -242,6 +242,7 @@ static void a_torn_tail_is_told_and_what_precedes_it_kept(void **state)
 
 /* A disk of `disk` bytes: what isn't promised by fallocate can't be written beyond them. */
 static off_t disk = INT64_MAX, promised;
+static size_t at_once = SIZE_MAX; /* bytes that a write takes at most */
 
 int __real_fallocate(int fd, int mode, off_t offset, off_t len);
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t len);
@@ -264,7 +265,21 @@ ssize_t __wrap_pwrite(int fd, const void *bytes, size_t n, off_t offset)
 		errno = ENOSPC;
 		return -1;
 	}
-	return __real_pwrite(fd, bytes, n, offset);
+	return __real_pwrite(fd, bytes, n < at_once ? n : at_once, offset);
+}
+
+static void a_write_may_take_several_parts(void **state)
+{
+	struct dir *d = *state;
+	struct journal *j = open_journal(d);
+	at_once = 7;
+	for (int64_t reader = 1; reader <= 3; reader++)
+		write_mail(j, reader);
+	journal_close(j);
+	at_once = SIZE_MAX;
+	_cleanup_buf_ struct buf told = {0};
+	assert_false(replay(d, BOOT, &told).torn);
+	assert_non_null(strstr(buf_text(&told), "reply 3 250"));
 }
 
 static void a_full_disk_stops_intents_and_never_replies(void **state)
@@ -319,8 +334,11 @@ static void it_goes_on_in_a_new_file(void **state)
 	struct journal *j = open_journal(d);
 	struct journal_intent a = intent_of(1), b = intent_of(2);
 	struct journal_reply reply = reply_of(1);
+	assert_int_equal(journal_issue(j, 202611000001, "news.daily.2026-11-24"), 0);
 	assert_int_equal(journal_intent(j, &a), 0);
 	assert_int_equal(journal_rotate(j), 0);
+	/* The first file goes one day; the next ones name what they speak of themselves. */
+	assert_int_equal(journal_issue(j, 202611000001, "news.daily.2026-11-24"), 0);
 	assert_int_equal(journal_reply(j, &reply), 0);
 	assert_int_equal(journal_intent(j, &b), 0);
 	assert_int_equal(faccessat(d->fd, "journal.2", F_OK, 0), 0);
@@ -340,6 +358,10 @@ static void it_goes_on_in_a_new_file(void **state)
 	const char *first = strstr(text, "reply 1 250"),
 		   *second = strstr(text, "intent 202611000001/2.1");
 	assert_true(first && second && first < second && strstr(second, "reply 2 250"));
+	unlinkat(d->fd, "journal.1", 0);
+	buf_reset(&told);
+	replay(d, BOOT, &told);
+	assert_non_null(strstr(buf_text(&told), "issue 202611000001 news.daily.2026-11-24"));
 }
 
 int main(void)
@@ -353,6 +375,7 @@ int main(void)
 	    IN_DIR(a_long_text_is_cut_between_characters),
 	    IN_DIR(a_torn_tail_is_told_and_what_precedes_it_kept),
 	    IN_DIR(a_full_disk_stops_intents_and_never_replies),
+	    IN_DIR(a_write_may_take_several_parts),
 	    IN_DIR(it_goes_on_in_a_new_file),
 	    IN_DIR(old_files_go_and_the_new_one_stays),
 	};

@@ -258,7 +258,9 @@ static void a_window_is_settled_when_the_last_is_written(void **state)
 	struct window *w = window_of(three, 3);
 	for (size_t i = 0; i < w->count; i++) {
 		assert_false(window_is_settled(w));
+		assert_false(window_has_ended(w));
 		window_end(w, &w->members[i], &(struct result){.ending = END_DEFERRED});
+		assert_int_equal(window_has_ended(w), i + 1 == w->count);
 		assert_false(window_is_settled(w));
 		window_enter(w, &w->members[i], MEMBER_WRITTEN);
 	}
