@@ -5,6 +5,8 @@
 `database`  the name of a fresh database with the schema, for one test
 `empty_database`  one without anything
 `make`      makes an engine, a newsletter and an SMTP server that belong together
+`news`      a newsroom with eight readers whose engine is played by hand
+`busy`      the same in the middle of an issue
 """
 
 import itertools
@@ -18,6 +20,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from engine import Engine, Newsletter  # noqa: E402
+from newsroom import Newsroom  # noqa: E402
 from pg import Cluster  # noqa: E402
 from smtpd import Server  # noqa: E402
 
@@ -94,3 +97,26 @@ def make(build, cluster, database):
     yield made
     for undo in reversed(things):
         undo()
+
+
+@pytest.fixture
+def news(build, cluster, database, tmp_path):
+    made = Newsroom(build, cluster, database, str(tmp_path)).make(readers=8)
+    made.engine()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def busy(news):
+    """Reader 1 has it, 2 was refused, 3 is put off, 4 in doubt, 5 being sent to, 6 to 8 wait."""
+    news.issue = news.open()
+    n, readers = news.take(limit=4)
+    assert readers == [1, 2, 3, 4]
+    news.deliver(news.issue, n, [1], code=250, queue_id="4Xq")
+    news.deliver(news.issue, n, [2], outcome="refused", code=550, enhanced="5.1.1", reason="no user")
+    news.put_off(news.issue, n, [3])
+    news.deliver(news.issue, n, [4], outcome="in_doubt", reason="in doubt: cut")
+    news.settle(n, delivered=1, refused=1, deferred=1, in_doubt=1)
+    news.held, _ = news.take(limit=1)
+    return news

@@ -3,33 +3,9 @@
 import pytest
 
 from ctl import Ctl
-from newsroom import Newsroom
 
 PARTS = ("delivered", "refused", "expired", "skipped", "left", "in_doubt", "deferred", "window", "waiting",
          "cancelled", "wrong")
-
-
-@pytest.fixture
-def news(build, cluster, database, tmp_path):
-    made = Newsroom(build, cluster, database, str(tmp_path)).make(readers=8)
-    made.engine()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def busy(news):
-    """Reader 1 has it, 2 was refused, 3 is put off, 4 in doubt, 5 being sent to, 6 to 8 wait."""
-    news.issue = news.open()
-    n, readers = news.take(limit=4)
-    assert readers == [1, 2, 3, 4]
-    news.deliver(news.issue, n, [1], code=250, queue_id="4Xq")
-    news.deliver(news.issue, n, [2], outcome="refused", code=550, enhanced="5.1.1", reason="no user")
-    news.put_off(news.issue, n, [3])
-    news.deliver(news.issue, n, [4], outcome="in_doubt", reason="in doubt: cut")
-    news.settle(n, delivered=1, refused=1, deferred=1, in_doubt=1)
-    news.held, _ = news.take(limit=1)
-    return news
 
 
 def audit(news, issue=None, status=0):

@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from newsroom import Newsroom
-
 WINDOW = ("INSERT INTO send_window (session, n, engine, kind, issue, provider, members, size, taken_at) SELECT 1, {n},"
           " {engine}, '{kind}', id, 'other', '{members}', {size}, now() FROM issue")
 DEFERRAL = ("INSERT INTO deferral (issue, subscriber, provider, due_at, tries, doubts, first_at, variant, cause, session,"
@@ -31,14 +29,6 @@ def event(who=8, kind="zone", gen=2, before="active", status="active", zone="UTC
 
 def letter(kind="welcome", who=1, outcome="NULL", ended="NULL", session="NULL", n="NULL"):
     return LETTER.format(kind=kind, who=who, outcome=outcome, ended=ended, session=session, n=n)
-
-
-@pytest.fixture
-def news(build, cluster, database, tmp_path):
-    made = Newsroom(build, cluster, database, str(tmp_path)).make(readers=8)
-    made.engine()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -2,30 +2,6 @@
 
 import pytest
 
-from newsroom import Newsroom
-
-
-@pytest.fixture
-def news(build, cluster, database, tmp_path):
-    made = Newsroom(build, cluster, database, str(tmp_path)).make(readers=8)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def busy(news):
-    """Reader 1 has it, 2 was refused, 3 is put off, 4 in doubt, 5 being sent to, 6 to 8 wait."""
-    news.engine()
-    news.issue = news.open()
-    n, readers = news.take(limit=4)
-    news.deliver(news.issue, n, [readers[0]], code=250, queue_id="4Xq")
-    news.deliver(news.issue, n, [readers[1]], outcome="refused", code=550, enhanced="5.1.1", reason="no user")
-    news.put_off(news.issue, n, [readers[2]])
-    news.deliver(news.issue, n, [readers[3]], outcome="in_doubt", reason="in doubt: cut")
-    news.settle(n, delivered=1, refused=1, deferred=1, in_doubt=1)
-    news.take(limit=1)
-    return news
-
 
 # ---- queue -------------------------------------------------------------------------------------
 
