@@ -38,15 +38,6 @@ PATIENCE = int(os.environ.get("DIGESTD_PATIENCE", "240"))   # seconds that a rou
 REAL_ONE_IN = 25
 
 
-def administer(cluster, *statements):
-    connection = psycopg2.connect(cluster.dsn())
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-    connection.close()
-
-
 def unsettled(world):
     """What is still to come: None when everything has ended."""
     [left] = world.ask("""SELECT (SELECT count(*) FROM issue WHERE ended_at IS NULL),
@@ -110,8 +101,9 @@ def run_round(args, cluster, seed):
     policy = args.policy or drawn
     real = rng.randrange(REAL_ONE_IN) == 0
     name = f"chaos_{seed}"
-    administer(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
-               f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER digestd_owner", f"ALTER DATABASE {name} SET timezone = 'UTC'")
+    cluster.ask(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    cluster.ask(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER digestd_owner")
+    cluster.ask(f"ALTER DATABASE {name} SET timezone = 'UTC'")
     began = time.monotonic()
     world = World(args.build, cluster, name, args.readers, args.engines, policy, real)
     try:
@@ -132,7 +124,7 @@ def run_round(args, cluster, seed):
     finally:
         world.close()
         if not args.keep:
-            administer(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            cluster.ask(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 def tell(r):

@@ -14,7 +14,6 @@ import os
 import subprocess
 import sys
 
-import psycopg2
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -40,16 +39,6 @@ def cluster():
         yield running
 
 
-def administer(cluster, *statements):
-    """Runs statements that can't be in a transaction, as the superuser."""
-    connection = psycopg2.connect(cluster.dsn())
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-    connection.close()
-
-
 @pytest.fixture(scope="session")
 def template(cluster, build):
     """A database as `db init` makes it, to be copied."""
@@ -62,10 +51,10 @@ def fresh(cluster, template_name):
     name = next(_names)
     # A copy is the copier's, not its template's owner's.
     owner = "digestd_owner" if template_name == TEMPLATE else "postgres"
-    administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template_name} OWNER {owner}",
-               f"ALTER DATABASE {name} SET timezone = 'UTC'")
+    cluster.ask(f"CREATE DATABASE {name} TEMPLATE {template_name} OWNER {owner}")
+    cluster.ask(f"ALTER DATABASE {name} SET timezone = 'UTC'")
     yield name
-    administer(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    cluster.ask(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @pytest.fixture

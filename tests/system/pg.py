@@ -195,6 +195,18 @@ class Cluster:
         pairs = {"host": self.home, "port": 5432, "user": role, "dbname": database, **more}
         return " ".join(f"{key}={quoted(str(value))}" for key, value in pairs.items())
 
+    def ask(self, sql, database="postgres"):
+        """A superuser's question; its rows. Outside of a transaction, so that databases can be made."""
+        import psycopg2  # the demo and the lab use this file and go without it
+        connection = psycopg2.connect(self.dsn(database=database, connect_timeout=10))
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
     def log_tail(self, lines=30):
         try:
             with open(self.log, encoding="utf-8", errors="replace") as file:

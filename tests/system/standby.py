@@ -15,8 +15,6 @@ import shutil
 import signal
 import time
 
-import psycopg2
-
 from pg import SOCKET_NAME, Cluster
 from waiting import PATIENCE, wait_until
 
@@ -81,17 +79,6 @@ class Node(Cluster):
             os.chown(path, self.user.pw_uid, self.user.pw_gid)
         if self.pid() is not None:
             self._run("pg_ctl", "reload", "-D", self.data, "-s")
-
-    def ask(self, sql, database="postgres"):
-        """A superuser's question; its rows."""
-        connection = psycopg2.connect(self.dsn(database=database, connect_timeout=10))
-        try:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(sql)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
 
     def kill(self):
         """SIGKILL to the server, as a crash; its children follow it by themselves. Waits for the last one."""

@@ -16,14 +16,6 @@ READERS = 300
 SLOW = [{"stage": "dot", "delay": 0.05}]
 
 
-def administer(cluster, database, sql):
-    connection = psycopg2.connect(cluster.dsn("postgres", database))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-    connection.close()
-
-
 def errors(engine):
     return [line for line in engine.log().splitlines() if " digestd error: " in line]
 
@@ -115,12 +107,12 @@ def test_rights_that_are_taken_away_and_given_back(make, cluster):
     with engine:
         issue = news.open()
         engine.wait_for(lambda: len(smtpd.accepted) > 30)
-        administer(cluster, news.database, "REVOKE INSERT ON delivery, send_window FROM digestd_engine")
+        cluster.ask("REVOKE INSERT ON delivery, send_window FROM digestd_engine", news.database)
         engine.wait_for(lambda: "a turn of the outbox failed" in engine.log())
         quiet(engine, smtpd)
         assert len(smtpd.accepted) < READERS
         assert len(errors(engine)) == 1, errors(engine)
-        administer(cluster, news.database, "GRANT INSERT ON delivery, send_window TO digestd_engine")
+        cluster.ask("GRANT INSERT ON delivery, send_window TO digestd_engine", news.database)
         engine.wait_for(lambda: news.state(issue) == "done")
         assert "go well again" in engine.log()
     each_once(smtpd, READERS)
