@@ -5,6 +5,7 @@
 `database`  the name of a fresh database with the schema, for one test
 `empty_database`  one without anything
 `make`      makes an engine, a newsletter and an SMTP server that belong together
+`ctl`       digestctl
 `news`      a newsroom with eight readers whose engine is played by hand
 `busy`      the same in the middle of an issue
 """
@@ -18,6 +19,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+from ctl import Ctl  # noqa: E402
 from engine import Engine, Newsletter  # noqa: E402
 from newsroom import Newsroom  # noqa: E402
 from pg import Cluster  # noqa: E402
@@ -86,6 +88,11 @@ def make(build, cluster, database):
     yield made
     for undo in reversed(things):
         undo()
+
+
+@pytest.fixture
+def ctl(build, cluster, database, tmp_path):
+    return Ctl(build, cluster, database, str(tmp_path))
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import pytest
 
-from ctl import Ctl
-
 PARTS = ("delivered", "refused", "expired", "skipped", "left", "in_doubt", "deferred", "window", "waiting",
          "cancelled", "wrong")
 
@@ -338,11 +336,10 @@ def test_people_read_the_sum(busy):
 # ---- by real engines ---------------------------------------------------------------------------
 
 
-def test_it_adds_up_at_each_moment_of_an_issue_with_a_kill_in_the_middle(make, build, cluster, database, tmp_path):
+def test_it_adds_up_at_each_moment_of_an_issue_with_a_kill_in_the_middle(make, ctl):
     engine, news, smtpd = make(readers=600, rules=[
         {"stage": "dot", "delay": 0.02}, {"stage": "rcpt", "match": "^reader[45]1?@", "reply": "550 5.1.1 No such user"},
         {"stage": "dot", "match": "^reader77@", "cut": "before", "times": 1}], server={"defer_one_in": 10})
-    ctl = Ctl(build, cluster, database, str(tmp_path))
     other = news.value("INSERT INTO edition (list, name, schedule, starts) VALUES (%s, 'other', 'manual', '-infinity')"
                        " RETURNING id", news.list)
 

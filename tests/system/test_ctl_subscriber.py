@@ -12,19 +12,17 @@ import time
 import psycopg2
 import pytest
 
-from ctl import Ctl
 from lint_sql import ROOT, read_statements
 from waiting import PATIENCE, lock_waiters, wait_until
 
 
 @pytest.fixture
-def ctl(build, cluster, database, tmp_path):
-    made = Ctl(build, cluster, database, str(tmp_path))
-    made.ok("list", "add", "news", "--from", "letters@news.example", "--base-url", "https://news.example",
-            "--zone", "Europe/Berlin")
-    made.ok("edition", "add", "news", "post", "daily", "07:00")
-    made.ok("edition", "add", "news", "week", "weekly", "mon", "08:00")
-    return made
+def ctl(ctl):
+    ctl.ok("list", "add", "news", "--from", "letters@news.example", "--base-url", "https://news.example",
+           "--zone", "Europe/Berlin")
+    ctl.ok("edition", "add", "news", "post", "daily", "07:00")
+    ctl.ok("edition", "add", "news", "week", "weekly", "mon", "08:00")
+    return ctl
 
 
 @pytest.fixture

@@ -12,18 +12,12 @@ import threading
 import psycopg2
 import pytest
 
-from ctl import Ctl
 from engine import accepted, each_once
 from smtpd import Rule, Server
 from test_engine import Gate
 from waiting import lock_waiters
 
 READERS, CONNECTIONS = 300, 5
-
-
-@pytest.fixture
-def ctl(build, cluster, database, tmp_path):
-    return Ctl(build, cluster, database, str(tmp_path))
 
 
 @pytest.fixture
@@ -104,16 +98,23 @@ def test_a_cancelled_issue_says_who_got_it(held, ctl):
     assert "cancelled" in ctl.fails(1, "issue", "resume", issue)
 
 
-def test_a_cancelled_issue_tries_nobody_again(make, ctl):
+@pytest.fixture
+def waits(make):
+    """An issue that eleven readers have, and nine are put off for an hour."""
     engine, news, smtpd = make(readers=20, rules=[
         {"stage": "rcpt", "match": "^reader[1-9]@", "reply": "451 4.2.0 Later"}],
         extra='retry = { backoff = { first = "1 h"; cap = "1 h"; }; };')
     with engine:
         issue = news.open()
-        engine.wait_for(lambda: news.value("SELECT count(*) FROM deferral") == 9)
-        ctl.ok("issue", "cancel", issue, "--yes")
-        smtpd.rules.clear()
-        engine.wait_for(lambda: news.value("SELECT count(*) FROM deferral") == 0)
+        engine.wait_for(lambda: states(news, issue) == (11, 0, 9, 0))
+        yield engine, news, smtpd, issue
+
+
+def test_a_cancelled_issue_tries_nobody_again(waits, ctl):
+    engine, news, smtpd, issue = waits
+    ctl.ok("issue", "cancel", issue, "--yes")
+    smtpd.rules.clear()
+    engine.wait_for(lambda: news.value("SELECT count(*) FROM deferral") == 0)
     assert len(smtpd.accepted) == 11
     assert news.outcomes(issue) == {"delivered": 11, "skipped": 9}
     told = list(csv.DictReader(io.StringIO(ctl.ok("issue", "readers", issue, "--outcome", "skipped"))))
@@ -121,13 +122,8 @@ def test_a_cancelled_issue_tries_nobody_again(make, ctl):
     assert {(row["code"], row["reason"]) for row in told} == {("451", "cancelled")}
 
 
-def test_who_is_put_off_is_told_by_the_answer(make, ctl):
-    engine, news, _ = make(readers=20, rules=[
-        {"stage": "rcpt", "match": "^reader[1-9]@", "reply": "451 4.2.0 Later"}],
-        extra='retry = { backoff = { first = "1 h"; cap = "1 h"; }; };')
-    with engine:
-        issue = news.open()
-        engine.wait_for(lambda: news.value("SELECT count(*) FROM deferral") == 9)
+def test_who_is_put_off_is_told_by_the_answer(waits, ctl):
+    *_, issue = waits
     told = list(csv.DictReader(io.StringIO(ctl.ok("issue", "readers", issue, "--outcome", "put_off"))))
     assert sorted(row["email"] for row in told) == [f"reader{n}@a.example" for n in range(1, 10)]
     assert {row["code"] for row in told} == {"451"}

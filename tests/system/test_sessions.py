@@ -30,6 +30,18 @@ def begins(engine, times=1):
     engine.wait_for(lambda: engine.log().count("begins") >= times)
 
 
+def killed_with_five_on_the_wire(engine, news, smtpd):
+    """Has an engine die in the middle of an issue while it waits for five replies; returns the issue."""
+    engine.start()
+    begins(engine)
+    hold = Hold(smtpd)
+    issue = news.open()
+    engine.wait_for(lambda: hold.held() == 5)
+    engine.kill()
+    hold.release()
+    return issue
+
+
 def deadline_passed(news, session, other):
     """Until the others have taken a session for dead."""
     other.wait_for(lambda: news.value("SELECT dead FROM session WHERE id = %s", session))
@@ -38,13 +50,7 @@ def deadline_passed(news, session, other):
 @pytest.mark.parametrize("policy", ["resend", "skip"])
 def test_one_that_is_killed_is_noticed_its_lanes_go_on_and_it_comes_back(two, policy):
     first, second, news, smtpd = two(doubt=policy)
-    first.start()
-    begins(first)
-    hold = Hold(smtpd)
-    issue = news.open()
-    first.wait_for(lambda: hold.held() == 5)
-    first.kill()
-    hold.release()
+    issue = killed_with_five_on_the_wire(first, news, smtpd)
     [session] = alive(news)
     with second:
         # All that it doesn't hold is sent while it still counts as alive, or soon after.
@@ -192,13 +198,7 @@ def test_a_copy_on_the_same_machine_is_refused_and_the_engine_lives_on(two):
 
 def test_a_directory_that_was_moved_after_a_crash_goes_on_when_the_beat_stood_still(two):
     first, moved, news, smtpd = two()
-    first.start()
-    begins(first)
-    hold = Hold(smtpd)
-    issue = news.open()
-    first.wait_for(lambda: hold.held() == 5)
-    first.kill()
-    hold.release()
+    issue = killed_with_five_on_the_wire(first, news, smtpd)
     shutil.copytree(first.state, moved.state)
     news.run("UPDATE engine SET machine = 'another'")
     with moved:
