@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/text.h"
@@ -24,7 +25,7 @@ struct import {
 	struct importfile file;
 	struct rejects rejects;
 	struct bar bar;
-	int64_t id;
+	int64_t id;     /* when it began; imports that began together differ by chance */
 	int64_t size;   /* of the file; 0: not known */
 	int64_t staged; /* rows, numbered from 1 */
 	int64_t read;   /* records */
@@ -351,8 +352,11 @@ int import_run(struct ctl *ctl)
 	struct import *m = arena_alloc(&ctl->arena, sizeof(*m));
 	if (!m)
 		return ctl_no_memory();
+	uint32_t random = 0;
+	if (getrandom(&random, sizeof(random), 0) < 0)
+		return ctl_fail(CTL_FAILED, "no randomness: %s", strerror(errno));
 	m->ctl = ctl;
-	m->id = (int64_t)ctl->now;
+	m->id = (int64_t)(ctl->now + random % USEC_PER_SEC);
 	m->dry = ctl_has(ctl, "dry-run");
 	int r = prepare(m, in);
 	if (r == CTL_OK)

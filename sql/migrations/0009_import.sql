@@ -6,7 +6,7 @@
 -- server takes away is still in the operator's file. No temporary table, since those don't outlive
 -- a transaction behind a pooler.
 CREATE UNLOGGED TABLE import_row (
-	import     bigint NOT NULL, -- microseconds since 1970 when it began
+	import     bigint NOT NULL, -- microseconds since 1970 when it began, less than a second off by chance
 	n          int NOT NULL,    -- 1, 2, 3 ...
 	line       int NOT NULL,    -- of the file
 	email      text NOT NULL,
