@@ -122,7 +122,6 @@ static int poll(struct ctl *ctl, int feed)
 	_cleanup_params_ struct db_params p = {0};
 	params_int64(&p, feed);
 	params_usec(&p, ctl->now);
-	params_bool(&p, ctl_has(ctl, "flood-ok"));
 	return ctl_query(ctl, sql_ctl_feed_poll, &p, NULL);
 }
 
@@ -179,8 +178,17 @@ static int set_row(struct ctl *ctl, int feed, const struct words *drops)
 	params_text(&p, ctl_has(ctl, "pause")    ? "paused"
 			: ctl_has(ctl, "resume") ? "active"
 						 : NULL);
-	params_bool(&p, ctl_has(ctl, "flood-ok"));
 	return ctl_query(ctl, sql_ctl_feed_set, &p, NULL);
+}
+
+static int settle_flood(struct ctl *ctl, int feed)
+{
+	_cleanup_params_ struct db_params p = {0};
+	if (!ctl_has(ctl, "flood-ok") && !ctl_has(ctl, "flood-drop"))
+		return CTL_OK;
+	params_int64(&p, feed);
+	params_bool(&p, ctl_has(ctl, "flood-ok"));
+	return ctl_query(ctl, sql_ctl_feed_flood, &p, NULL);
 }
 
 static int run_set(struct ctl *ctl)
@@ -190,6 +198,8 @@ static int run_set(struct ctl *ctl)
 	if (r == CTL_OK)
 		r = ctl_exclude(ctl, "pause", "resume");
 	if (r == CTL_OK)
+		r = ctl_exclude(ctl, "flood-ok", "flood-drop");
+	if (r == CTL_OK)
 		r = ctl_exclude(ctl, "drop", "no-drop");
 	if (r == CTL_OK)
 		r = ctl_exclude(ctl, "drop-file", "no-drop");
@@ -198,7 +208,7 @@ static int run_set(struct ctl *ctl)
 	if (r == CTL_OK && (r = read_drops(ctl, &drops)) == CTL_OK &&
 	    (r = ctl_begin(ctl)) == CTL_OK &&
 	    (r = find_feed(ctl, ctl_arg(ctl, 0), &feed)) == CTL_OK &&
-	    (r = set_row(ctl, feed, &drops)) == CTL_OK &&
+	    (r = set_row(ctl, feed, &drops)) == CTL_OK && (r = settle_flood(ctl, feed)) == CTL_OK &&
 	    (r = each_list(ctl, "list", sql_ctl_feed_list, feed)) == CTL_OK &&
 	    (r = each_list(ctl, "not-list", sql_ctl_feed_unlist, feed)) == CTL_OK)
 		r = ctl_commit(ctl);
@@ -314,12 +324,8 @@ static const struct ctl_option set_options[] = {
     {"no-drop", NULL, "no patterns"},
     {"pause", NULL, "don't poll it"},
     {"resume", NULL, "poll it again"},
-    {"flood-ok", NULL, "its flood of articles was looked at: go on"},
-    {0},
-};
-
-static const struct ctl_option poll_options[] = {
-    {"flood-ok", NULL, "its flood of articles was looked at: go on"},
+    {"flood-ok", NULL, "its flood of articles was looked at: they are news"},
+    {"flood-drop", NULL, "it was looked at: they are old, and nobody gets them"},
     {0},
 };
 
@@ -327,7 +333,7 @@ static const struct ctl_verb verbs[] = {
     {"add", "NAME [URL]", "Add a feed; without an address articles are added to it by hand.",
      run_add, 1, 2, add_options, NULL, false},
     {"set", "NAME", "Change what is named of a feed.", run_set, 1, 1, set_options, NULL, false},
-    {"poll", "NAME", "Have an engine poll it now.", run_poll, 1, 1, poll_options, NULL, false},
+    {"poll", "NAME", "Have an engine poll it now.", run_poll, 1, 1, NULL, NULL, false},
     {"ls", "[LIST]", "Show the feeds, of all lists or of one.", run_ls, 0, 1, NULL, NULL, false},
     {"rm", "NAME", "Remove a feed that no issue has used.", run_rm, 1, 1, NULL, NULL, true},
     {0},

@@ -16,12 +16,15 @@ UPDATE feed SET url = coalesce($2, url), title = coalesce($3, title),
 		is_local = coalesce($4::boolean, is_local), drop_lines = coalesce($5::text[], drop_lines),
 		every = coalesce($6::bigint * interval '1 microsecond', every),
 		backfill = coalesce($7::int, backfill), state = coalesce($8::feed_state, state),
-		flood = CASE WHEN $9::boolean THEN NULL ELSE flood END,
 		polled_at = CASE WHEN $2 <> url THEN NULL ELSE polled_at END,
 		etag = CASE WHEN $2 <> url THEN NULL ELSE etag END,
 		last_modified = CASE WHEN $2 <> url THEN NULL ELSE last_modified END,
 		next_at = CASE WHEN $2 <> url THEN '-infinity' ELSE next_at END
 	WHERE id = $1::int
+
+-- name: ctl_feed_flood
+-- Its suspect articles are news ($2), or old.
+SELECT flood_settle($1::int, $2::boolean)
 
 -- name: ctl_feed_list
 INSERT INTO list_feed (list, feed) VALUES ($1::int, $2::int) ON CONFLICT DO NOTHING
@@ -31,9 +34,7 @@ DELETE FROM list_feed WHERE list = $1::int AND feed = $2::int
 
 -- name: ctl_feed_poll
 -- Its moment is now, and whoever listens is told.
-UPDATE feed SET next_at = least(next_at, $2::timestamptz),
-		flood = CASE WHEN $3::boolean THEN NULL ELSE flood END
-	WHERE id = $1::int RETURNING pg_notify('digestd', 'feed ' || id)
+UPDATE feed SET next_at = least(next_at, $2::timestamptz) WHERE id = $1::int RETURNING pg_notify('digestd', 'feed ' || id)
 
 -- name: ctl_feed_ls
 SELECT f.id, f.name, f.url, f.title, f.is_local, f.state::text AS state, f.drop_lines,

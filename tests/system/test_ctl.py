@@ -18,11 +18,6 @@ LIST = ("list", "add", "news", "--from", "letters@news.example", "--base-url",
 
 
 @pytest.fixture
-def ctl(build, cluster, database, tmp_path):
-    return Ctl(build, cluster, database, str(tmp_path))
-
-
-@pytest.fixture
 def sql(cluster, database):
     connection = psycopg2.connect(cluster.dsn(database=database))
     connection.autocommit = True
@@ -370,12 +365,10 @@ def test_a_poll_wakes_the_engines(news, cluster, database, sql):
     listener.autocommit = True
     listener.cursor().execute("LISTEN digestd")
     news.ok("feed", "add", "blog", "https://x.example/feed", "--list", "news")
-    sql("UPDATE feed SET next_at = now() + interval '1 h', flood = 'many'")
+    sql("UPDATE feed SET next_at = now() + interval '1 h'")
     news.ok("feed", "poll", "blog")
-    (due, flood, number), = sql("SELECT next_at <= now(), flood, id FROM feed")
-    assert due and flood == "many"
-    news.ok("feed", "poll", "blog", "--flood-ok")
-    assert sql("SELECT flood FROM feed") == [(None,)]
+    (due, number), = sql("SELECT next_at <= now(), id FROM feed")
+    assert due
     listener.cursor().execute("SELECT 1")  # with its answer comes what was told before
     listener.poll()
     assert f"feed {number}" in {notice.payload for notice in listener.notifies}

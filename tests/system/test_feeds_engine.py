@@ -144,7 +144,7 @@ def test_an_article_of_the_future_waits_for_its_time(world, clock):
 
 
 @pytest.mark.parametrize("mail", [True, False])
-def test_a_flood_holds_until_an_operator_has_spoken(world, mail):
+def test_a_flood_holds_until_an_operator_has_spoken(world, ctl, mail):
     old = [(f"id{n}", f"Piece {n}") for n in range(5)]
     new = [(f"other{n}", f"Piece {n}") for n in range(5)]
     engine, news, smtpd = world("instant", extra=QUICK + "feeds = { flood = 3; };")
@@ -154,10 +154,10 @@ def test_a_flood_holds_until_an_operator_has_spoken(world, mail):
         web.pages["/f"] = rss(new)
         poll(engine, news, feed)
         assert "5 articles" in news.value("SELECT flood FROM feed WHERE id = %s", feed)
-        engine.wait_for(lambda: "--flood-ok" in engine.log())
+        engine.wait_for(lambda: "`digestctl feed set polled --flood-ok` or `--flood-drop`" in engine.log())
         nothing_opens(engine, news)
-        assert news.value("SELECT flood_settle(%s, %s)", feed, mail) == 5
-        news.run("SELECT pg_notify('digestd', 'feed ' || %s)", feed)
+        ctl.ok("feed", "set", "polled", "--flood-ok" if mail else "--flood-drop")
+        assert news.rows("SELECT DISTINCT suspect, backlog FROM article WHERE guid LIKE 'other%%'") == [(False, not mail)]
         if mail:
             engine.wait_for(lambda: len(titles(news)) == 5)
         else:
