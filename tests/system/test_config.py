@@ -119,6 +119,32 @@ def test_manual_pages_are_well_formed(page):
     assert found == []
 
 
+# ---- what the guide to failures quotes ---------------------------------------------------------
+
+GUIDE = (ROOT / "daemon" / "digestd-failures.7").read_text()
+QUOTED = [line for display in re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", GUIDE, re.M | re.S)
+          for line in re.sub(r"\n {4}", " ", display).splitlines() if not re.match(r"[$#] |  restore", line)]
+
+
+def log_formats():
+    """What the engine may log, each as a pattern: where a value is printed stand words in brackets, or
+    some that the same file has for it."""
+    for path in sorted((ROOT / "daemon").rglob("*.c")):
+        source = re.sub(r'"\s*"', "", path.read_text())
+        literals = [re.escape(text) for text in re.findall(r'"((?:[^"\\\n]|\\.)+)"', source)]
+        value = r"(?:\[[^\]]*\]|" + "|".join(sorted(literals, key=len, reverse=True)) + "|)"
+        for text in re.findall(r'log_(?:error|warning|notice|info)\([^"();]*"((?:[^"\\]|\\.)*)"', source):
+            pieces = re.split(r"%[-0-9.*]*(?:ll|z)?[a-zA-Z]", text)
+            if len("".join(pieces)) > 6:  # "%s: %s" would be anything
+                yield re.compile(value.join(map(re.escape, pieces)))
+
+
+def test_each_log_line_of_the_guide_is_one_that_the_engine_writes():
+    formats = list(log_formats())
+    assert len(QUOTED) > 40
+    assert [line for line in QUOTED if not any(f.fullmatch(line) for f in formats)] == []
+
+
 def make_install(destination, **variables):
     settings = [f"{name}={value}" for name, value in variables.items()]
     subprocess.run(

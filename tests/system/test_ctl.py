@@ -464,3 +464,19 @@ def test_the_manual_tells_of_no_option_that_is_not_there(ctl):
     for line in re.findall(r"^\.(?:It|Fl|Nm|Op) .*", text, re.M):
         for option in re.findall(r"(?<![\w-])-([a-z]{2}[a-z-]*)", line):
             assert f"--{option}" in helps, line
+
+
+def test_the_guide_to_failures_tells_of_commands_that_there_are(ctl):
+    text = (ROOT / "daemon" / "digestd-failures.7").read_text()
+    known = {" ".join(words): ctl.ok("help", *words) for words in [*verbs(ctl), ["queue"], ["explain"]]}
+    nouns = {verb.split()[0] for verb in known}
+    told = re.findall(r"^\$ digestctl (.*)", text, re.M)
+    for line in re.findall(r"^\.Ic (?:digestctl )?(.*)", text, re.M):
+        if line.split()[0] in nouns:
+            told.append(line.replace(" Fl ", " -"))
+    assert len(told) > 30
+    for command in told:
+        verb = next((verb for verb in known if re.match(rf"{verb}( |$)", command)), None)
+        assert verb, command
+        for option in re.findall(r"--([a-z-]+)", command):
+            assert f"--{option}" in known[verb], command
