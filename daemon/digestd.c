@@ -70,6 +70,9 @@ static void on_ready(void *user)
 		sd_event_exit(e->event, EXIT_FAILURE);
 		return;
 	}
+	/* What is known of servers by now may speak against the one that they are connected to. */
+	db_admit_again(e->side);
+	db_admit_again(e->listen);
 	sd_notify(0, "READY=1");
 }
 

@@ -37,13 +37,25 @@ void history_open(struct history *s, int dir)
 	*s = known;
 }
 
+static int32_t newest(const struct history *s, int64_t system)
+{
+	int32_t known = system == s->system ? s->timeline : 0;
+	return system == s->met_system && s->met_timeline > known ? s->met_timeline : known;
+}
+
+void history_met(struct history *s, int64_t system, int32_t timeline)
+{
+	s->met_system = system;
+	s->met_timeline = timeline;
+}
+
 int history_admit(struct history *s, int64_t system, int32_t timeline, struct why *why)
 {
-	if (!s->system || (system == s->system && timeline >= s->timeline)) {
+	if ((!s->system || system == s->system) && timeline >= newest(s, system)) {
 		s->refused_system = 0;
 		return 0;
 	}
-	if (system != s->system)
+	if (s->system && system != s->system)
 		why_set(why, -EXDEV,
 			"this is another server (system identifier %" PRId64 ", and not %" PRId64
 			")",
@@ -51,7 +63,7 @@ int history_admit(struct history *s, int64_t system, int32_t timeline, struct wh
 	else
 		why_set(why, -EXDEV,
 			"this is an old primary (timeline %d, and the newest known is %d)",
-			timeline, s->timeline);
+			timeline, newest(s, system));
 	if (s->refused_system != system || s->refused_timeline != timeline)
 		log_error("database: %s: refused; waiting for the right one", why->text);
 	s->refused_system = system;

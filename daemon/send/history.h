@@ -22,6 +22,8 @@ struct history {
 	char mark[UUID_TEXT];    /* "": none */
 	char session[UUID_TEXT]; /* "": none */
 	int64_t turn;
+	int64_t met_system; /* the newest that a session of this process began in */
+	int32_t met_timeline;
 	int64_t refused_system; /* what was told to the operator last */
 	int32_t refused_timeline;
 };
@@ -34,6 +36,9 @@ void history_open(struct history *s, int dir);
  * for each server. A higher timeline is fine: a standby was promoted.
  */
 int history_admit(struct history *s, int64_t system, int32_t timeline, struct why *why);
+
+/* A session began there, and may have to be told much before it is remembered. */
+void history_met(struct history *s, int64_t system, int32_t timeline);
 
 /* From now on it is this server and this history of it; outlives a power loss. -errno. */
 int history_remember(struct history *s, int64_t system, int32_t timeline, const char *mark);

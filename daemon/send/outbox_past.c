@@ -363,6 +363,12 @@ static void begin_end(void *user, const struct db_end *end)
 	}
 	o->rival = (struct watch){0};
 	FAULT_POINT("past-session-committed");
+	history_met(o->parts.history, o->seen_system, o->seen_timeline);
+	if (end->left) { /* the next host may not know of it */
+		past_free(p);
+		outbox_enter(o, OUTBOX_WAITING);
+		return;
+	}
 	struct why why = {""};
 	const struct identity *id = o->parts.identity;
 	int r = settle(p, &why);

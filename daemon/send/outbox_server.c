@@ -339,7 +339,7 @@ static int on_recalled(struct db_tx *tx, const struct pg_result *rows, void *use
 static void told_end(void *user, const struct db_end *end)
 {
 	struct tale *t = user;
-	if (end->outcome != DB_DONE) {
+	if (end->outcome != DB_DONE || end->left) {
 		tale_failed(t, end);
 		return;
 	}
@@ -396,7 +396,7 @@ static void tale_end(void *user, const struct db_end *end)
 {
 	struct tale *t = user;
 	struct outbox *o = t->o;
-	if (end->outcome != DB_DONE) {
+	if (end->outcome != DB_DONE || end->left) {
 		tale_failed(t, end);
 		return;
 	}
@@ -436,7 +436,7 @@ static void settled_end(void *user, const struct db_end *end)
 {
 	struct tale *t = user;
 	ledger_end(t->o->windows, end->outcome == DB_DONE);
-	if (end->outcome == DB_DONE)
+	if (end->outcome == DB_DONE && !end->left)
 		tell_next(t);
 	else
 		tale_failed(t, end);

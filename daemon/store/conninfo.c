@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <libpq-fe.h>
-#include <stdbool.h>
 
 static bool add(struct conninfo *c, const char *keyword, const char *value)
 {
@@ -125,6 +124,39 @@ void conninfo_rotate(struct conninfo *c)
 		if (strcmp(c->keywords[i], "host") == 0 ||
 		    strcmp(c->keywords[i], "hostaddr") == 0 || strcmp(c->keywords[i], "port") == 0)
 			rotate_list((char *)c->values[i]); /* a copy of our own: see add() */
+}
+
+static const char *hosts(const struct conninfo *c)
+{
+	const char *list = find(c, "host");
+	return list ? list : find(c, "hostaddr");
+}
+
+bool conninfo_is_list(const struct conninfo *c)
+{
+	const char *list = hosts(c);
+	return list && strchr(list, ',');
+}
+
+/* One part for all of a list, as a single port for several hosts, is each one's. */
+static bool is_last(const char *list, const char *part)
+{
+	const char *comma = list ? strrchr(list, ',') : NULL;
+	return !list || strcmp(comma ? comma + 1 : list, part) == 0;
+}
+
+void conninfo_rotate_past(struct conninfo *c, const char *host, const char *port)
+{
+	const char *list = hosts(c);
+	size_t n = 1;
+	for (const char *at = list; at && *at; at++)
+		n += *at == ',';
+	conninfo_rotate(c);
+	for (size_t i = 1; i < n; i++) {
+		if (is_last(list, host) && is_last(find(c, "port"), port))
+			return;
+		conninfo_rotate(c);
+	}
 }
 
 void conninfo_free(struct conninfo *c)

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/why.h"
@@ -39,5 +41,10 @@ int conninfo_read(const struct db_config *config, struct conninfo *ret, struct w
  * but not when one takes the connection and then stays silent.
  */
 void conninfo_rotate(struct conninfo *c);
+
+bool conninfo_is_list(const struct conninfo *c); /* it names several hosts */
+
+/* The same until that host (as PQhost() and PQport() tell it) is the last one. */
+void conninfo_rotate_past(struct conninfo *c, const char *host, const char *port);
 
 void conninfo_free(struct conninfo *c);

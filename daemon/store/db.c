@@ -224,6 +224,12 @@ void db_admit(struct db *db, const char *sql, db_admit_fn *fn, void *user)
 	db->admit_user = user;
 }
 
+void db_admit_again(struct db *db)
+{
+	db->admit_wanted = db_is_up(db);
+	db_link_kick(db);
+}
+
 static void channel_free(struct db_channel *channel)
 {
 	free(channel->name);

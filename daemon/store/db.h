@@ -17,6 +17,10 @@
  * or a resolver on the machine), and reads its files (service, passfile, certificates) as it
  * connects.
  *
+ * A primary whose standby doesn't confirm a commit within its time limit may be an old one, whose
+ * standby was promoted. So when there are other hosts, they are tried next; the same one is come
+ * back to when none of them takes writes.
+ *
  * What the server says goes to the log: its warnings for everybody, its notices for who debugs.
  *
  * It works through pgbouncer in transaction mode (but for db_listen()): unnamed statements, SET
@@ -58,6 +62,7 @@ struct db_end {
 	const char *name;  /* the transaction's */
 	const char *step;  /* the SQL that failed, "BEGIN" or "COMMIT"; NULL when none did */
 	bool unreplicated; /* DB_DONE, but the wait for the synchronous standby was cancelled */
+	bool left;         /* ... and what follows is done by the next host that takes writes */
 	bool closing;      /* db_free() is under way: db_tx_new() gives NULL */
 };
 
@@ -93,7 +98,10 @@ void db_tx_copy(struct db_tx *tx, const char *sql, struct buf *rows, db_rows_fn 
 /* SET LOCAL for this transaction; both must live as long as it. At most four. */
 void db_tx_set(struct db_tx *tx, const char *setting, const char *value);
 
-/* Time limit of each statement; the server cancels it (57014). 0: the db's answer_limit. */
+/*
+ * Time limit of each statement, which is cancelled then (57014), and of the wait for a standby at
+ * COMMIT: DB_DONE, but unreplicated. 0: the db's answer_limit.
+ */
 void db_tx_limit(struct db_tx *tx, usec_t limit);
 
 /*
@@ -114,8 +122,8 @@ void db_tx_forget(struct db_tx *tx);
 
 /*
  * One statement without a transaction block. What on_rows returns ends up in end->err only. The
- * outcome is DB_UNKNOWN when the connection was lost after it was sent; it has no time limit in the
- * server (answer_limit counts here) and never tells that it is unreplicated.
+ * outcome is DB_UNKNOWN when the connection was lost after it was sent; it never tells that it is
+ * unreplicated. answer_limit is its time limit.
  */
 int db_query(struct db *db, const char *sql, struct db_params *params, db_rows_fn *on_rows,
 	     db_end_fn *on_end, void *user);
@@ -128,6 +136,9 @@ int db_query(struct db *db, const char *sql, struct db_params *params, db_rows_f
  */
 typedef int db_admit_fn(void *user, const struct pg_result *res, struct why *why);
 void db_admit(struct db *db, const char *sql, db_admit_fn *fn, void *user);
+
+/* Asks it of the present connection, too, as soon as nothing is under way. */
+void db_admit_again(struct db *db);
 
 /*
  * LISTENs to a channel, again after each reconnection; then `payload` is NULL once, since

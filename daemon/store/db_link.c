@@ -1,10 +1,16 @@
 #include "store/db_private.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 
 #include "base/log.h"
+
+enum {                    /* seconds */
+       SAY_AGAIN = 3600,  /* what goes on for hours */
+       CANCEL_LIMIT = 10, /* until a server that was asked to end something has done so */
+};
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *user);
 static void connect_poll(struct db *db);
@@ -51,12 +57,19 @@ static usec_t jittered(usec_t pause)
 
 static void say_away(struct db *db)
 {
-	if (!db->said_away)
+	if (!db->said_away && !db->seeking)
 		log_warning("database: %s: %s; trying again until it's back", db->info.shown,
 			    db->reason.message);
 	else
 		log_debug("database: %s: %s", db->info.shown, db->reason.message);
-	db->said_away = true;
+	db->said_away = db->said_away || !db->seeking;
+	db->seeking = false; /* what comes next is a trouble of its own */
+}
+
+/* That a standby confirms nothing. */
+static bool told_lately(const struct db *db)
+{
+	return db->unconfirmed && clock_mono() - db->unconfirmed < SAY_AGAIN * USEC_PER_SEC;
 }
 
 static void say_up(struct db *db)
@@ -65,7 +78,8 @@ static void say_up(struct db *db)
 		log_notice("database: connected to %s after %.1f s", db->info.shown,
 			   (double)(clock_mono() - db->away_since) / 1e6);
 	else
-		log_info("database: connected to %s", db->info.shown);
+		log_line(told_lately(db) ? LOG_DEBUG : LOG_INFO, "database: connected to %s",
+			 db->info.shown);
 	db->said_away = false;
 }
 
@@ -74,6 +88,23 @@ static void disconnect(struct db *db)
 	db->io = sd_event_source_disable_unref(db->io);
 	PQfinish(steal(db->conn));
 	db->lost = false;
+}
+
+void db_link_next(struct db *db, const char *message)
+{
+	conninfo_rotate_past(&db->info, PQhost(db->conn), PQport(db->conn));
+	db_link_lose(db, message);
+}
+
+void db_link_unconfirmed(struct db *db)
+{
+	if (!told_lately(db))
+		log_warning("database: %s: no standby confirms its commits, so it may be an old "
+			    "primary; going on to the next host that takes writes",
+			    PQhost(db->conn));
+	db->unconfirmed = clock_mono();
+	db->seeking = true;
+	db_link_next(db, "no standby confirms commits");
 }
 
 void db_link_lose(struct db *db, const char *message)
@@ -86,7 +117,7 @@ void db_link_lose(struct db *db, const char *message)
 	/* A server that goes down says so before the socket is closed. */
 	if (db->answer_failed && db->answer_error.fatal)
 		db->reason = db->answer_error;
-	if (was_up)
+	if (was_up || db->was_up)
 		db->away_since = clock_mono();
 	disconnect(db);
 	if (!db->closing)
@@ -94,9 +125,9 @@ void db_link_lose(struct db *db, const char *message)
 	db_run_lost(db);
 	db->state = DB_AWAY;
 	db->answer_failed = false;
-	if (was_up)
-		db->listen_wanted = db->channels != NULL;
-	else
+	db->admit_wanted = false;
+	db->listen_wanted = db->channels != NULL;
+	if (!was_up)
 		conninfo_rotate(&db->info);
 	if (db->closing)
 		return;
@@ -119,7 +150,8 @@ static void on_notice(void *user, const PGresult *res)
 		db->answer_failed = true;
 		db->answer_error = notice;
 	}
-	log_line(warning ? LOG_WARNING : LOG_DEBUG, "database: %s", notice.message);
+	bool known = db->state == DB_COMMITTING && told_lately(db);
+	log_line(warning && !known ? LOG_WARNING : LOG_DEBUG, "database: %s", notice.message);
 	if (warning)
 		db_run_warned(db);
 }
@@ -128,6 +160,8 @@ void db_link_admitted(struct db *db)
 {
 	db->state = DB_IDLE;
 	db_link_limit(db, 0);
+	if (db->was_up)
+		return;
 	say_up(db);
 	db->was_up = true;
 	if (db->on_state)
@@ -247,6 +281,36 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *user)
 	return 0;
 }
 
+/* libpq's request waits for the server to hang up, so it may not be made in the loop. */
+static void *send_cancel(void *user)
+{
+	PGcancel *cancel = user;
+	char ignored[256];
+	PQcancel(cancel, ignored, sizeof(ignored));
+	PQfreeCancel(cancel);
+	return NULL;
+}
+
+/*
+ * Asks the server to end what is under way. A COMMIT's wait for a standby has no time limit in the
+ * server (statement_timeout ends before it), outlives its connection, and keeps its locks.
+ */
+static bool cancel(struct db *db)
+{
+	if (db->cancelled || !db_run_is_unlimited(db))
+		return false;
+	PGcancel *request = PQgetCancel(db->conn);
+	pthread_t thread;
+	if (!request || pthread_create(&thread, NULL, send_cancel, request) != 0) {
+		PQfreeCancel(request);
+		return false;
+	}
+	pthread_detach(thread);
+	db_link_limit(db, CANCEL_LIMIT * USEC_PER_SEC);
+	db->cancelled = true;
+	return true;
+}
+
 static int on_timer(sd_event_source *source, uint64_t at, void *user)
 {
 	(void)source, (void)at;
@@ -255,8 +319,8 @@ static int on_timer(sd_event_source *source, uint64_t at, void *user)
 		connect_start(db);
 	else if (db->state == DB_CONNECTING || db->state == DB_ADMITTING)
 		db_link_lose(db, "the server took the connection and stayed silent");
-	else if (db->state != DB_IDLE)
-		db_link_lose(db, "the server didn't answer in time");
+	else if (db->state != DB_IDLE && !cancel(db))
+		db_link_next(db, "the server didn't answer in time");
 	return 0;
 }
 

@@ -86,6 +86,8 @@ struct db {
 	usec_t away_since; /* clock_mono() */
 	bool was_up;
 	bool said_away;
+	bool seeking;       /* another host is looked for: said in a way of its own */
+	usec_t unconfirmed; /* clock_mono() when that was told last; 0: never */
 	bool closing;
 	bool lost;              /* libpq said so; what it had read is still looked at */
 	struct db_error reason; /* of the loss, as told in the log */
@@ -96,12 +98,14 @@ struct db {
 	/* the answer to the command under way */
 	bool answer_failed;
 	bool answer_committed; /* COMMIT's own word was read */
+	bool cancelled;        /* the server was asked to end it */
 	struct db_error answer_error;
 	size_t copied; /* bytes of the step's rows handed to libpq */
 
 	const char *admit_sql;
 	db_admit_fn *admit;
 	void *admit_user;
+	bool admit_wanted; /* once more, of a connection that is up */
 
 	struct db_channel *channels;
 	bool listen_wanted;
@@ -114,6 +118,8 @@ struct db {
 int db_link_start(struct db *db);
 void db_link_kick(struct db *db);                      /* have the loop call db_pump() soon */
 void db_link_lose(struct db *db, const char *message); /* NULL: as libpq says */
+void db_link_next(struct db *db, const char *message); /* ... and goes on to the next host */
+void db_link_unconfirmed(struct db *db);               /* the next host may be the primary */
 void db_link_close(struct db *db);
 void db_link_limit(struct db *db, usec_t limit); /* starts the timer over; 0 stops it */
 void db_pump(struct db *db);
@@ -121,8 +127,9 @@ void db_pump(struct db *db);
 void db_link_admitted(struct db *db); /* the connection may be used */
 
 /* db_run.c */
-bool db_run_admit(struct db *db); /* sends admit_sql; false: that failed */
-void db_run_next(struct db *db);  /* begins what waits first, when idle */
+bool db_run_is_unlimited(const struct db *db); /* what is under way has no limit in the server */
+bool db_run_admit(struct db *db);              /* sends admit_sql; false: that failed */
+void db_run_next(struct db *db);               /* begins what waits first, when idle */
 void db_run_result(struct db *db, PGresult *res);
 void db_run_answered(struct db *db);
 void db_run_feed(struct db *db); /* more rows of a COPY */

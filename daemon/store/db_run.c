@@ -13,6 +13,11 @@ static bool running(const struct db *db)
 	return db->state >= DB_BEGINNING;
 }
 
+bool db_run_is_unlimited(const struct db *db)
+{
+	return db->state == DB_COMMITTING || (running(db) && db->queue->single);
+}
+
 /* The transaction failed; the first reason stays. */
 static void tx_failed(struct db_tx *tx, int err, const struct db_error *error)
 {
@@ -97,7 +102,7 @@ static bool send_listen(struct db *db)
 static void enter(struct db *db, enum db_state state)
 {
 	db->state = state;
-	db->answer_failed = db->answer_committed = false;
+	db->answer_failed = db->answer_committed = db->cancelled = false;
 	bool sent = true;
 	switch (state) {
 	case DB_ADMITTING:
@@ -116,6 +121,8 @@ static void enter(struct db *db, enum db_state state)
 	}
 	if (state == DB_IDLE)
 		db_link_limit(db, 0);
+	else if (db_run_is_unlimited(db))
+		db_link_limit(db, db->queue->limit);
 	else if (running(db))
 		/* The server's own limit comes first, so that it can say why. */
 		db_link_limit(db, db->queue->limit + 2 * USEC_PER_SEC);
@@ -127,6 +134,11 @@ static void enter(struct db *db, enum db_state state)
 
 void db_run_next(struct db *db)
 {
+	if (db->admit_wanted) {
+		db->admit_wanted = false;
+		enter(db, DB_ADMITTING);
+		return;
+	}
 	if (db->listen_wanted) {
 		enter(db, DB_LISTENING);
 		return;
@@ -172,8 +184,11 @@ static void ended(struct db *db)
 	struct db_tx *tx = db_pop(db);
 	/* A standby took the place of the primary: look for the new one. */
 	bool read_only = db_error_is(&tx->end.error, "25006"), other = tx->end.err == -EXDEV;
+	bool left = tx->end.left = tx->end.unreplicated && conninfo_is_list(&db->info);
 	db_tx_end(tx);
-	if (read_only || other)
+	if (left)
+		db_link_unconfirmed(db);
+	else if (read_only || other)
 		db_link_lose(db, read_only ? "the server is read-only"
 					   : "this is not the server it was");
 }

@@ -159,11 +159,11 @@ static void on_end(void *user, const struct db_end *end)
 {
 	static const char *const words[] = {"done", "failed", "unknown", "lost"};
 	struct item *item = user;
-	printf("end %s %s %s %s%s%s %.40s\n", item->name, words[end->outcome],
+	printf("end %s %s %s %s%s%s%s %.40s\n", item->name, words[end->outcome],
 	       end->error.sqlstate[0] ? end->error.sqlstate : "-",
 	       end->err ? strerrorname_np(-end->err) : "-",
-	       end->unreplicated ? " unreplicated" : "", end->closing ? " closing" : "",
-	       end->step ? end->step : "-");
+	       end->unreplicated ? " unreplicated" : "", end->left ? " left" : "",
+	       end->closing ? " closing" : "", end->step ? end->step : "-");
 	if (item->loop->waits && db_queued(item->loop->db) == 0)
 		sd_event_exit(item->loop->event, 0);
 }

@@ -7,7 +7,7 @@ import subprocess
 import psycopg2
 import pytest
 
-from engine import Engine, Newsletter, accepted
+from engine import Engine, Newsletter, accepted, each_once
 from smtpd import Server
 from standby import Node, Pair
 from test_engine import Gate
@@ -53,9 +53,18 @@ def another(build, pair, smtpd, extra=FAST):
     return engine
 
 
-def found(news, pair):
+def fail_over(pair, news, **how):
     """Questions go to the new primary from now on."""
+    pair.fail_over(**how)
     news.reconnect(pair.primary)
+
+
+def under_way(engine, news, smtpd, mails, **issue):
+    """Opens an issue and waits until so many mails of it are out."""
+    mark = len(smtpd.accepted) + mails
+    issue = news.open(**issue)
+    engine.wait_for(lambda: len(smtpd.accepted) > mark)
+    return issue
 
 
 def is_ready(news, timeline):
@@ -63,8 +72,30 @@ def is_ready(news, timeline):
     return news.value("SELECT ready_at FROM server WHERE timeline = %s", timeline)
 
 
+def cut_off(pair, engine, news, deliveries):
+    """Opens an issue; once so many deliveries are recorded, also there, the standby hears no more."""
+    issue = news.open()
+    engine.wait_for(lambda: news.outcomes(issue).get("delivered", 0) > deliveries)
+    pair.wait_same()
+    pair.cut()
+    return issue
+
+
 def settled(engine, news, issue):
     engine.wait_for(lambda: news.state(issue) == "done")
+
+
+def assert_once(smtpd, news, issue, readers):
+    each_once(smtpd, readers)
+    assert_whole(news, issue, readers)
+
+
+def assert_once_but_for_doubts(smtpd, news, issue, readers):
+    """An engine was killed: what it had on its five connections was sent again."""
+    count = accepted(smtpd)
+    doubts = news.value("SELECT count(*) FROM attempt WHERE cause LIKE 'in doubt%%'")
+    assert len(count) == readers and sum(count.values()) <= readers + doubts and doubts <= 5
+    assert news.outcomes(issue) == {"delivered": readers}
 
 
 def assert_whole(news, issue, readers):
@@ -86,16 +117,14 @@ def test_it_fails_over_again_and_again_and_nobody_is_lost_or_gets_it_twice(repli
             engine.wait_for(gate.is_reached)
             pair.fail_over()
             gate.most = len(smtpd.accepted) + 60
-            found(news, pair)
+            news.reconnect(pair.primary)
             assert pair.primary.timeline() == n + 2
             pair.rejoin()
             engine.wait_for(lambda: is_ready(news, n + 2))
         gate.open()
         settled(engine, news, issue)
         said = engine.log()
-    count = accepted(smtpd)
-    assert set(count.values()) == {1} and len(count) == readers
-    assert_whole(news, issue, readers)
+    assert_once(smtpd, news, issue, readers)
     assert said.count("was failed over or restored") == FAIL_OVERS
     assert news.value("SELECT count(*) FROM attempt WHERE cause LIKE 'in doubt%%'") == 0
 
@@ -104,22 +133,16 @@ def test_what_was_lost_with_an_asynchronous_primary_is_recorded_again_and_not_se
     pair, engine, news, smtpd = replicated(False, 600, SMALL, rules=[{"stage": "dot", "delay": 0.02}])
     with engine:
         engine.wait_for(lambda: "begins" in engine.log())
-        issue = news.open()
-        engine.wait_for(lambda: news.outcomes(issue).get("delivered", 0) > 50)
-        pair.wait_same()
-        pair.cut()
+        issue = cut_off(pair, engine, news, 50)
         before = news.outcomes(issue)["delivered"]
         # Windows are taken, sent and settled of which the standby never hears.
         engine.wait_for(lambda: news.outcomes(issue)["delivered"] > before + 200)
-        pair.fail_over()
-        found(news, pair)
+        fail_over(pair, news)
         lost = before + 200 - news.outcomes(issue).get("delivered", 0)
         assert lost > 0
         settled(engine, news, issue)
         assert "facts that it had lost" in engine.log()
-    count = accepted(smtpd)
-    assert set(count.values()) == {1} and len(count) == 600
-    assert_whole(news, issue, 600)
+    assert_once(smtpd, news, issue, 600)
 
 
 def test_an_engine_that_is_away_is_waited_for_when_something_may_be_lost(replicated, build):
@@ -128,15 +151,11 @@ def test_an_engine_that_is_away_is_waited_for_when_something_may_be_lost(replica
     with second:
         engine.start()
         engine.wait_for(lambda: "begins" in engine.log())
-        issue = news.open()
-        engine.wait_for(lambda: news.outcomes(issue).get("delivered", 0) > 20)
-        pair.wait_same()
-        pair.cut()
+        issue = cut_off(pair, engine, news, 20)
         at = len(smtpd.accepted)
         engine.wait_for(lambda: len(smtpd.accepted) > at + 100)
         engine.kill()
-        pair.fail_over()
-        found(news, pair)
+        fail_over(pair, news)
         second.wait_for(lambda: "nothing is taken before engine" in second.log())
         sent = len(smtpd.accepted)
         # More than the time to wait for others (6 s here): it waits on, since nobody knows.
@@ -149,10 +168,7 @@ def test_an_engine_that_is_away_is_waited_for_when_something_may_be_lost(replica
         engine.start()
         settled(engine, news, issue)
         engine.stop()
-    count = accepted(smtpd)
-    doubts = news.value("SELECT count(*) FROM attempt WHERE cause LIKE 'in doubt%%'")
-    assert len(count) == 400 and sum(count.values()) <= 400 + doubts and doubts <= 5
-    assert news.outcomes(issue) == {"delivered": 400}
+    assert_once_but_for_doubts(smtpd, news, issue, 400)
     second.remove()
 
 
@@ -164,24 +180,20 @@ def test_an_engine_that_is_away_is_not_waited_for_when_nothing_can_be_lost(repli
         engine.wait_for(lambda: "begins" in engine.log() and "begins" in second.log())
         engine.wait_for(lambda: news.value("SELECT bool_and(synced) FROM session WHERE NOT dead"))
         engine.kill()
-        pair.fail_over()
-        found(news, pair)
+        fail_over(pair, news)
         pair.rejoin()
         second.wait_for(lambda: is_ready(news, 2))
         issue = news.open()
         settled(second, news, issue)
-    assert set(accepted(smtpd).values()) == {1}
-    assert_whole(news, issue, 300)
+    assert_once(smtpd, news, issue, 300)
     second.remove()
 
 
 def test_an_old_primary_that_is_back_is_refused_though_it_is_listed_first(replicated):
     pair, engine, news, smtpd = replicated(False, 300, rules=[{"stage": "dot", "delay": 0.02}])
     with engine:
-        issue = news.open()
-        engine.wait_for(lambda: len(smtpd.accepted) > 20)
-        pair.fail_over()
-        found(news, pair)
+        issue = under_way(engine, news, smtpd, 20)
+        fail_over(pair, news)
         engine.wait_for(lambda: is_ready(news, 2))
         # The new one goes down, the old one is there: it isn't that one that is waited for.
         pair.primary.stop("immediate")
@@ -194,7 +206,7 @@ def test_an_old_primary_that_is_back_is_refused_though_it_is_listed_first(replic
             cursor.execute("SELECT max(turn) FROM session")
             turn = cursor.fetchone()
         pair.primary.start()
-        found(news, pair)
+        news.reconnect(pair.primary)
         settled(engine, news, issue)
         with old.cursor() as cursor:
             cursor.execute("SELECT max(turn) FROM session")
@@ -203,8 +215,7 @@ def test_an_old_primary_that_is_back_is_refused_though_it_is_listed_first(replic
         said = [line for line in engine.log().splitlines() if "refused; waiting for the right one" in line]
         assert len(said) == 1, said
         pair.old.stop("immediate")
-    count = accepted(smtpd)
-    assert set(count.values()) == {1} and len(count) == 300
+    each_once(smtpd, 300)
 
 
 def test_a_backup_that_is_restored_is_told_what_was_sent_since(replicated, build):
@@ -215,8 +226,7 @@ def test_a_backup_that_is_restored_is_told_what_was_sent_since(replicated, build
     try:
         with engine:
             engine.wait_for(lambda: "begins" in engine.log())
-            issue = news.open(occurrence="first")
-            engine.wait_for(lambda: len(smtpd.accepted) > 100)
+            issue = under_way(engine, news, smtpd, 100, occurrence="first")
             restored.back_up(pair.primary)
             settled(engine, news, issue)
             late = news.open(occurrence="second")
@@ -249,11 +259,34 @@ def test_a_backup_that_is_restored_is_told_what_was_sent_since(replicated, build
         restored.remove()
 
 
+def test_two_primaries_in_a_synchronous_pair_do_not_both_send(replicated, build):
+    """The old primary lives on, cut off from its standby: its commits wait, so nothing is taken there,
+    and an engine that starts anew and finds it first goes on to the other."""
+    pair, engine, news, smtpd = replicated(True, 300, rules=[{"stage": "dot", "delay": 0.05}])
+    left = Engine(build, pair.primary, DATABASE, [{"port": smtpd.port}], FAST)
+    with left:
+        left.wait_for(lambda: "begins" in left.log())
+        pair.cut()
+        fail_over(pair, news, kill=False)
+        with engine:
+            engine.wait_for(lambda: "begins" in engine.log())
+            issue = news.open()
+            settled(engine, news, issue)
+            assert engine.log().count("going on to the next host") == 1
+            # Whatever it has open is there, not only what it works with.
+            engine.wait_for(lambda: {row[0] for row in pair.primary.ask(
+                "SELECT application_name FROM pg_stat_activity WHERE datname = 'digestd'")}
+                >= {"digestd", "digestd planner", "digestd listen"})
+        pair.old.stop("immediate")
+        left.kill()
+    left.remove()
+    assert_once(smtpd, news, issue, 300)
+
+
 def test_a_standby_that_confirms_nothing_holds_everything_up_until_it_does(replicated):
     pair, engine, news, smtpd = replicated(True, 300, rules=[{"stage": "dot", "delay": 0.05}])
     with engine:
-        issue = news.open()
-        engine.wait_for(lambda: len(smtpd.accepted) > 30)
+        issue = under_way(engine, news, smtpd, 30)
         pair.cut()
 
         def cancelled():
@@ -271,6 +304,4 @@ def test_a_standby_that_confirms_nothing_holds_everything_up_until_it_does(repli
         pair.mend()
         engine.wait_for(lambda: "confirms commits again" in engine.log())
         settled(engine, news, issue)
-    count = accepted(smtpd)
-    assert set(count.values()) == {1} and len(count) == 300
-    assert_whole(news, issue, 300)
+    assert_once(smtpd, news, issue, 300)

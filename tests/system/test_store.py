@@ -411,6 +411,55 @@ def test_a_cancelled_wait_for_the_standby_is_told(build):
         here.close()
 
 
+@pytest.fixture
+def unconfirmed():
+    """A primary whose standby is gone."""
+    with Cluster(settings={"synchronous_standby_names": "'nobody'"}) as own:
+        with psycopg2.connect(own.dsn(options="-c synchronous_commit=local")) as here:
+            here.cursor().execute("CREATE TABLE t (a int)")
+        yield own
+
+
+WRITES = ("tx a", "step INSERT INTO t VALUES (1)", "submit")
+WHERE = "query SHOW synchronous_standby_names"
+
+
+def test_a_primary_that_no_standby_confirms_is_left_for_the_next_host(build, unconfirmed):
+    with Cluster() as right:
+        ask(right, "postgres", "CREATE TABLE t (a int)")
+        dsn = unconfirmed.dsn(host=f"{unconfirmed.home},{right.home}")
+        with Driver(build, dsn, limit_ms=1000) as driver:
+            driver.say(*WRITES, WHERE)
+            driver.expect("end a done - - unreplicated left -")
+            driver.expect("rows query $")
+            driver.say(*WRITES)
+            driver.expect("end a done - - -")
+            assert driver.logged("going on to the next host", times=1)
+            assert driver.logged("trying again", times=0)
+        assert ask(right, "postgres", "SELECT a FROM t") == [(1,)]
+
+
+def test_a_primary_that_no_standby_confirms_is_come_back_to_when_there_is_no_other(build, unconfirmed):
+    dsn = unconfirmed.dsn(host=f"/nowhere,{unconfirmed.home}")
+    with Driver(build, dsn, limit_ms=1000) as driver:
+        for _ in range(3):
+            driver.say(*WRITES, WHERE)
+            driver.expect("end a done - - unreplicated left -")
+            driver.expect("state away")
+            driver.expect("rows query nobody")
+        assert driver.logged("going on to the next host", times=1)
+        assert driver.logged("canceling wait for synchronous replication", times=1)
+        assert driver.logged("trying again", times=0)
+
+
+def test_a_primary_that_is_alone_is_not_left(build, unconfirmed):
+    with Driver(build, unconfirmed.dsn(), limit_ms=1000) as driver:
+        driver.say(*WRITES, WHERE)
+        driver.expect("end a done - - unreplicated -")
+        assert driver.expect("end query done")[0] == "rows query nobody"
+        assert driver.logged("going on to the next host", times=0)
+
+
 # ---- allocation failures -----------------------------------------------------------------------
 
 

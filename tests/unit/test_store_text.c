@@ -180,6 +180,43 @@ static void connection_strings_are_completed(void **state)
 	assert_string_equal(value_of(&c, "port"), "2,1");
 }
 
+static void hosts_are_rotated_past_the_one_that_is_left(void **state)
+{
+	(void)state;
+	struct why why;
+	static const struct {
+		const char *given, *host, *port, *hosts, *ports;
+	} cases[] = {
+	    {"host=a,b,c port=1,2,3", "a", "1", "b,c,a", "2,3,1"},
+	    {"host=a,b,c port=1,2,3", "b", "2", "c,a,b", "3,1,2"},
+	    {"host=a,b,c port=1,2,3", "c", "3", "a,b,c", "1,2,3"},
+	    {"host=a,a,a port=1,2,3", "a", "2", "a,a,a", "3,1,2"},
+	    {"host=a,b,c port=5", "b", "5", "c,a,b", "5"},
+	    {"host=a,b,c", "b", "5432", "c,a,b", NULL},
+	    {"host=a,b port=1,2", "elsewhere", "1", "a,b", "1,2"},
+	    {"host=a", "a", "5432", "a", NULL},
+	    {"host=a port=1", "a", "1", "a", "1"},
+	};
+	for (size_t i = 0; i < ELEMENTS(cases); i++) {
+		_cleanup_(conninfo_free)
+		struct conninfo c = {0};
+		struct db_config config = {.conninfo = cases[i].given};
+		assert_int_equal(conninfo_read(&config, &c, &why), 0);
+		assert_int_equal(conninfo_is_list(&c), strchr(cases[i].hosts, ',') != NULL);
+		conninfo_rotate_past(&c, cases[i].host, cases[i].port);
+		assert_string_equal(value_of(&c, "host"), cases[i].hosts);
+		if (cases[i].ports)
+			assert_string_equal(value_of(&c, "port"), cases[i].ports);
+	}
+	_cleanup_(conninfo_free)
+	struct conninfo numbers = {0};
+	struct db_config config = {.conninfo = "hostaddr=10.0.0.1,10.0.0.2"};
+	assert_int_equal(conninfo_read(&config, &numbers, &why), 0);
+	assert_true(conninfo_is_list(&numbers));
+	conninfo_rotate_past(&numbers, "10.0.0.2", "5432");
+	assert_string_equal(value_of(&numbers, "hostaddr"), "10.0.0.1,10.0.0.2");
+}
+
 static void a_bad_connection_string_tells_no_secret(void **state)
 {
 	(void)state;
@@ -210,6 +247,7 @@ int main(void)
 	    cmocka_unit_test(moments_are_read_in_any_zone),
 	    cmocka_unit_test(copy_rows_hide_their_marks),
 	    cmocka_unit_test(connection_strings_are_completed),
+	    cmocka_unit_test(hosts_are_rotated_past_the_one_that_is_left),
 	    cmocka_unit_test(a_bad_connection_string_tells_no_secret),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
