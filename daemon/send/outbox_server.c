@@ -163,7 +163,8 @@ static void wait_end(void *user, const struct db_end *end)
 	if (end->closing)
 		return;
 	o->turning = false;
-	if (end->outcome == DB_DONE && o->history_ready && o->state == OUTBOX_TELLING)
+	bool go_on = end->outcome == DB_DONE && (o->history_ready || o->must_tell);
+	if (go_on && o->state == OUTBOX_TELLING)
 		outbox_enter(o, OUTBOX_BEGINNING); /* a look at what the others have told, too */
 	else
 		outbox_turn_soon(o, o->settings->timing.look);
@@ -178,6 +179,7 @@ static void ask_whether_ready(struct outbox *o)
 		return;
 	}
 	struct db_tx *tx = db_tx_new(o->parts.db, "is the history complete");
+	outbox_add_seen(o, tx); /* it may have been failed over again */
 	outbox_add_wait(o, tx);
 	if (db_tx_submit(tx, wait_end, o) == 0)
 		o->turning = true;

@@ -172,6 +172,28 @@ def test_an_engine_that_is_away_is_waited_for_when_something_may_be_lost(replica
     second.remove()
 
 
+def test_it_fails_over_again_while_an_engine_is_waited_for(replicated, build):
+    """Who waits notices the next history, too, and tells it what it knows."""
+    pair, engine, news, smtpd = replicated(False, 200, rules=[{"stage": "dot", "delay": 0.02}])
+    second = another(build, pair, smtpd)
+    with second:
+        engine.start()
+        engine.wait_for(lambda: "begins" in engine.log() and "begins" in second.log())
+        issue = under_way(engine, news, smtpd, 20)
+        engine.kill()
+        fail_over(pair, news)
+        second.wait_for(lambda: "nothing is taken before engine" in second.log())
+        pair.rejoin()
+        pair.wait_same()
+        fail_over(pair, news)
+        engine.start()
+        engine.wait_for(lambda: is_ready(news, 3))
+        settled(engine, news, issue)
+        engine.stop()
+    assert_once_but_for_doubts(smtpd, news, issue, 200)
+    second.remove()
+
+
 def test_an_engine_that_is_away_is_not_waited_for_when_nothing_can_be_lost(replicated, build):
     pair, engine, news, smtpd = replicated(True, 300, rules=[{"stage": "dot", "delay": 0.02}])
     second = another(build, pair, smtpd)
