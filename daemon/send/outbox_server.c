@@ -246,8 +246,7 @@ static void end_elsewhere(struct outbox *o, const struct window *told, const str
 		struct member *same = w->issue == told->issue ? window_find(w, m->id) : NULL;
 		if (!same || same->state != MEMBER_WAITING)
 			continue;
-		same->result.ending = END_DEFERRED;
-		w->ended[END_DEFERRED]++;
+		window_end(w, same, &(struct result){.ending = END_DEFERRED});
 		window_enter(w, same, MEMBER_WRITTEN);
 	}
 }
@@ -334,7 +333,7 @@ static int on_recalled(struct db_tx *tx, const struct pg_result *rows, void *use
 	if (r == 0 && t->window->issue)
 		r = outbox_load_issue(o, tx, t->window->issue);
 	if (r == 0)
-		db_tx_query(tx, "SELECT 1", NULL, on_apply, t);
+		db_tx_call(tx, on_apply, t);
 	return r;
 }
 

@@ -88,6 +88,12 @@ void db_tx_copy(struct db_tx *tx, const char *sql, struct buf *rows, db_rows_fn 
 	taken = (struct buf){0};
 }
 
+void db_tx_call(struct db_tx *tx, db_rows_fn *fn, void *user)
+{
+	if (tx && !tx->err)
+		step_add(tx, NULL, fn, user);
+}
+
 void db_tx_set(struct db_tx *tx, const char *setting, const char *value)
 {
 	if (!tx || tx->err)

@@ -94,6 +94,8 @@ void db_tx_query(struct db_tx *tx, const char *sql, struct db_params *params, db
 		 void *user); /* params and on_rows may be NULL */
 void db_tx_copy(struct db_tx *tx, const char *sql, struct buf *rows, db_rows_fn *on_done,
 		void *user); /* COPY ... FROM STDIN; see copyrow.h */
+void db_tx_call(struct db_tx *tx, db_rows_fn *fn,
+		void *user); /* no statement: fn, without a result, after what went before */
 
 /* SET LOCAL for this transaction; both must live as long as it. At most four. */
 void db_tx_set(struct db_tx *tx, const char *setting, const char *value);

@@ -33,7 +33,7 @@ enum { DB_TRIES = 5, DB_SETTINGS = 4, DB_COPY_CHUNK = 64 * 1024 };
 
 struct db_step {
 	struct db_step *next;
-	const char *sql;
+	const char *sql; /* NULL: none, only a callback */
 	struct db_params params;
 	struct buf rows; /* of a COPY */
 	bool copy;

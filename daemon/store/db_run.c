@@ -193,6 +193,21 @@ static void ended(struct db *db)
 					   : "this is not the server it was");
 }
 
+/* Calls the callback of the step that the transaction is at, unless it is over. */
+static void tell_step(struct db_tx *tx, const PGresult *res)
+{
+	if (!tx->at->fn || tx->forgotten || tx->end.outcome == DB_FAILED)
+		return;
+	tx->told = true;
+	int r = tx->at->fn(tx, res, tx->at->user);
+	if (r >= 0)
+		return;
+	if (tx->single)
+		tx->end.err = r;
+	else
+		tx_failed(tx, r, NULL);
+}
+
 static void step_answered(struct db *db)
 {
 	struct db_tx *tx = db->queue;
@@ -200,12 +215,19 @@ static void step_answered(struct db *db)
 		tx_failed(tx, tx->err, NULL);
 	if (tx->single) {
 		ended(db);
-	} else if (tx->end.outcome == DB_FAILED) {
-		enter(db, DB_ROLLING_BACK);
-	} else {
-		tx->at = tx->at ? tx->at->next : tx->steps;
-		enter(db, tx->at ? DB_STEPPING : DB_COMMITTING);
+		return;
 	}
+	while (tx->end.outcome != DB_FAILED) {
+		tx->at = tx->at ? tx->at->next : tx->steps;
+		if (!tx->at || tx->at->sql)
+			break;
+		tell_step(tx, NULL);
+		if (tx->err)
+			tx_failed(tx, tx->err, NULL);
+	}
+	enter(db, tx->end.outcome == DB_FAILED ? DB_ROLLING_BACK
+		  : tx->at                     ? DB_STEPPING
+					       : DB_COMMITTING);
 }
 
 /* COMMIT was answered. What is neither its word nor a plain refusal leaves us in the dark. */
@@ -282,16 +304,7 @@ static void step_done(struct db *db, const PGresult *res)
 		return;
 	}
 	FAULT_POINT_IF(db->state == DB_COPIED, "db-copy-done");
-	if (!tx->at->fn || tx->forgotten || tx->end.outcome == DB_FAILED)
-		return;
-	tx->told = true;
-	int r = tx->at->fn(tx, res, tx->at->user);
-	if (r >= 0)
-		return;
-	if (tx->single)
-		tx->end.err = r;
-	else
-		tx_failed(tx, r, NULL);
+	tell_step(tx, res);
 }
 
 /* The owner's verdict about the server. */

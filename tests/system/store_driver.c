@@ -12,6 +12,7 @@
  *	step SQL		a query; its rows are printed
  *	quiet SQL		a query without a callback
  *	then SQL		a query that the callback of the last step adds
+ *	call			a step without a statement
  *	refuse			the callback of the last step returns an error
  *	copy SQL | ROW | ROW	a COPY of these rows (\t is a tab)
  *	big SQL BYTES		a COPY of that many bytes in rows of 1 kB
@@ -142,13 +143,15 @@ static void items_free(struct item *item)
 static int on_rows(struct db_tx *tx, const struct pg_result *res, void *user)
 {
 	struct item *item = user;
-	for (int row = 0; row < db_rows(res); row++) {
+	if (!res)
+		printf("called %s\n", item->name);
+	for (int row = 0; res && row < db_rows(res); row++) {
 		printf("rows %s ", item->name);
 		for (int column = 0; column < db_columns(res); column++)
 			printf("%s%.60s", column ? "|" : "", db_str(res, row, column).p);
 		printf("\n");
 	}
-	if (db_columns(res) == 0)
+	if (res && db_columns(res) == 0)
 		printf("affected %s %ld\n", item->name, (long)db_affected(res));
 	if (item->then)
 		db_tx_query(tx, item->then, NULL, on_rows, item_new(item->loop, item->name, ""));
@@ -238,6 +241,9 @@ static void build(struct loop *loop, const char *word, char *rest)
 	} else if (strcmp(word, "quiet") == 0) {
 		struct item *item = item_new(loop, loop->head->name, rest);
 		db_tx_query(loop->tx, item->sql, NULL, NULL, NULL);
+	} else if (strcmp(word, "call") == 0) {
+		loop->last = item_new(loop, loop->head->name, "");
+		db_tx_call(loop->tx, on_rows, loop->last);
 	} else if (strcmp(word, "then") == 0) {
 		loop->last->then = __real_strdup(rest);
 	} else if (strcmp(word, "refuse") == 0) {

@@ -66,6 +66,20 @@ def test_an_empty_transaction_commits(driver):
     driver.expect("end a done - - -$")
 
 
+def test_a_step_without_a_statement_is_called_in_its_turn(driver):
+    driver.say("tx a", "call", "step SELECT 1", "then SELECT 2", "call", "then SELECT 3", "call", "submit")
+    assert driver.expect("end a done - - -$")[1:-1] == [
+        "called a", "rows a 1", "called a", "called a", "rows a 2", "rows a 3"]
+
+
+def test_a_step_without_a_statement_can_refuse(driver, cluster, empty_database):
+    driver.say("tx a", "step INSERT INTO t VALUES (1)", "call", "refuse", "call", "step SELECT 'not run'",
+               "submit")
+    seen = driver.expect("end a failed - ENOANO -$")
+    assert seen[1:-1] == ["affected a 1", "called a"]
+    assert rows(cluster, empty_database) == []
+
+
 def test_copy_stores_its_rows_and_counts_them(driver):
     driver.say("tx a", r"copy COPY t FROM STDIN | 1\tone | 2\t\N", "step SELECT * FROM t", "submit")
     assert driver.expect("end a done")[1:-1] == ["affected a 2", "rows a 1|one", "rows a 2|"]
