@@ -236,10 +236,11 @@ static int run_show(struct ctl *ctl)
 	_cleanup_result_ struct pg_result *res = NULL, *ties = NULL;
 	struct address address;
 	int r = check_address(ctl_arg(ctl, 0), &address);
+	if (r != CTL_OK)
+		return r;
 	params_text(&p, address.norm);
-	if (r == CTL_OK)
-		r = ctl_find(ctl, sql_ctl_subscriber_show, &p, &res, "nobody has the address %s",
-			     address.display);
+	r = ctl_find(ctl, sql_ctl_subscriber_show, &p, &res, "nobody has the address %s",
+		     address.display);
 	if (r != CTL_OK)
 		return r;
 	params_int64(&p, db_int64(res, 0, 0));
