@@ -109,7 +109,7 @@ deps-test:
 
 # ---- tests -----------------------------------------------------------------------------------
 
-UNIT_LDFLAGS_test_journal := -Wl,--wrap=fallocate,--wrap=pwrite
+UNIT_LDFLAGS_test_journal := -Wl,--wrap=fallocate,--wrap=pwrite,--wrap=clock_boot
 
 $(O)/tests/%: tests/unit/%.c $(O)/libdigest.a
 	@mkdir -p $(@D)

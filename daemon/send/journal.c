@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <zlib.h>
 
 #include "base/buf.h"
@@ -35,6 +34,12 @@ struct journal {
 };
 
 /* ---- putting records together ---------------------------------------------------------------- */
+
+static void set_int(char *to, uint64_t value, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++)
+		to[i] = (char)(value >> (8 * i));
+}
 
 static void put_int(struct buf *b, uint64_t value, size_t bytes)
 {
@@ -78,10 +83,8 @@ static int finish(struct buf *b, size_t at)
 	char *head = b->data + at;
 	size_t n = b->len - at - RECORD_HEAD;
 	uint32_t crc = (uint32_t)crc32(0, (const Bytef *)head + RECORD_HEAD, (uInt)n);
-	for (size_t i = 0; i < 4; i++) {
-		head[i] = (char)(n >> (8 * i));
-		head[4 + i] = (char)(crc >> (8 * i));
-	}
+	set_int(head, n, 4);
+	set_int(head + 4, crc, 4);
 	return 0;
 }
 
@@ -224,7 +227,7 @@ int journal_settled(struct journal *j, int32_t session, int32_t window)
  * Makes a new file with nothing but its head. It gets its name when it has that: one without would
  * look as if records of it were lost, and cast doubt on everything that is open.
  */
-static int make_file(const struct journal *j, unsigned number, int *ret)
+static int make_file(struct journal *j, unsigned number, int *ret)
 {
 	static const char unnamed[] = "journal.new";
 	char name[32];
@@ -234,6 +237,7 @@ static int make_file(const struct journal *j, unsigned number, int *ret)
 	if (fd < 0)
 		return -errno;
 	FAULT_POINT("journal-file-made");
+	set_int(j->head + HEAD_BEGAN, clock_boot(), 8);
 	ssize_t n = pwrite(fd, j->head, sizeof(j->head), 0);
 	int r = n == (ssize_t)sizeof(j->head) ? 0 : n < 0 ? -errno : -ENOSPC;
 	FAULT_POINT("journal-file-begun");
@@ -265,10 +269,9 @@ int journal_open(int dir, const char *engine, const char *boot, int32_t session,
 	j->number = count ? numbers[count - 1] + 1 : 1;
 	j->end = HEAD;
 	memcpy(j->head, JOURNAL_MAGIC, strlen(JOURNAL_MAGIC));
-	memcpy(j->head + 8, engine, strnlen(engine, 36));
-	memcpy(j->head + 48, boot, strnlen(boot, 36));
-	for (size_t i = 0; i < 4; i++)
-		j->head[HEAD_SESSION + i] = (char)((uint32_t)session >> (8 * i));
+	memcpy(j->head + HEAD_ENGINE, engine, strnlen(engine, 36));
+	memcpy(j->head + HEAD_BOOT, boot, strnlen(boot, 36));
+	set_int(j->head + HEAD_SESSION, (uint32_t)session, 4);
 	r = make_file(j, j->number, &j->fd);
 	if (r < 0) {
 		free(j);
@@ -295,7 +298,7 @@ int journal_rotate(struct journal *j)
 	next.number++;
 	next.end = HEAD;
 	next.allocated = 0;
-	r = make_file(j, next.number, &next.fd);
+	r = make_file(&next, next.number, &next.fd);
 	if (r < 0)
 		return r;
 	/* The replies to what the old file intends come into the new one. */
@@ -327,26 +330,10 @@ void journal_close(struct journal *j)
 	free(j);
 }
 
-int journal_tidy(struct journal *j, usec_t keep)
+int journal_tidy(struct journal *j, int32_t since, usec_t keep)
 {
-	_cleanup_free_ unsigned *numbers = NULL;
-	size_t count;
-	int r = j->end > FULL ? journal_rotate(j) : 0;
-	if (r < 0)
-		return r;
-	r = journal_files(j->dir, &numbers, &count);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < count; i++) {
-		struct stat st;
-		char name[32];
-		journal_file_name(numbers[i], name);
-		if (numbers[i] == j->number || fstatat(j->dir, name, &st, 0) < 0)
-			continue;
-		if ((usec_t)st.st_mtim.tv_sec * USEC_PER_SEC + keep < clock_now()) {
-			unlinkat(j->dir, name, 0);
-			FAULT_POINT("journal-tidied");
-		}
-	}
-	return 0;
+	int removed =
+	    journal_remove_old(j->dir, j->head + HEAD_ENGINE, j->head + HEAD_BOOT, since, keep);
+	int rotated = j->end > FULL ? journal_rotate(j) : 0;
+	return removed < 0 ? removed : rotated;
 }

@@ -9,8 +9,14 @@
  *
  * Room for the reply is reserved with the intent, so a disk that fills up stops the handing over
  * and never the answer. Files are "journal.1", "journal.2" ... in the state directory. Each life
- * of an engine begins a new one, and another when that has grown large; old ones are removed after
- * the time that they are to be kept.
+ * of an engine begins a new one, and another when that has grown large.
+ *
+ * A mail for a window can only go after the window was taken. So what stands in the journal about
+ * the windows of a session stands in the first file of that session, or in later ones, and a file
+ * may go when the database has all about the sessions that began before the file's end. That, and
+ * no clock, decides whether a file may go at all; after it has decided so, files are still kept for
+ * a time, for a history of the database that has lost its last hours. No clock that can be set has
+ * a say in that either: see journal_tidy().
  *
  * Layout: integers little endian. A file begins with a head of 96 bytes; then records, each
  * length (u32, of what follows the CRC), CRC-32 (u32, of the same bytes), type (u8), fields.
@@ -87,10 +93,19 @@ int journal_flush(struct journal *j);
 int journal_rotate(struct journal *j);
 
 /*
- * Goes on in a new file when this one is large, and removes those that were last changed before
- * `keep` ago. To be called every minute or so. -errno: it isn't tidy, and works all the same.
+ * Goes on in a new file when this one is large, and removes files that nobody will ask for. To be
+ * called every minute or so. -errno: it isn't tidy, and works all the same.
+ *
+ * since: the oldest session of this engine with a window of which the database hasn't everything;
+ * this journal's own when there is none. Only files before the first one of that session go: so
+ * none of this life's does, and none at all when there is no file of that session.
+ *
+ * Of these, the ones go that ended `keep` ago or before. A file has ended when the next one began,
+ * which that one's head tells as CLOCK_BOOTTIME; another boot's file ended before this boot. So
+ * what a machine's time of day does can neither hasten nor delay it. (A machine that is never up
+ * for as long as `keep` at a stretch keeps all of its files.)
  */
-int journal_tidy(struct journal *j, usec_t keep);
+int journal_tidy(struct journal *j, int32_t since, usec_t keep);
 
 /* What reading the files of earlier lives calls, in the order in which they were written. */
 struct journal_reader {

@@ -10,7 +10,9 @@
 #include "send/journal.h"
 #include "send/journal_inside.h"
 
-/* ---- files ---- */
+enum { UUID = 36 }; /* letters of one */
+
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* The numbers of the files that are there, ascending; the caller frees. */
 int journal_files(int dir, unsigned **ret, size_t *ret_count)
@@ -138,6 +140,19 @@ static int read_record(struct cursor *c, const struct journal_reader *reader)
 	}
 }
 
+int journal_head_of(const char *bytes, size_t n, const char *engine, const char *boot,
+		    struct journal_head *ret)
+{
+	if (n < HEAD || memcmp(bytes, JOURNAL_MAGIC, strlen(JOURNAL_MAGIC)) != 0 ||
+	    strncmp(bytes + HEAD_ENGINE, engine, UUID) != 0)
+		return -EBADMSG;
+	struct cursor c = {(const unsigned char *)bytes + HEAD_SESSION, HEAD - HEAD_SESSION, false};
+	ret->session = (int32_t)get_int(&c, 4);
+	ret->began = get_int(&c, 8);
+	ret->same_boot = strncmp(bytes + HEAD_BOOT, boot, UUID) == 0;
+	return 0;
+}
+
 static int read_all(int dir, const char *name, struct buf *out)
 {
 	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
@@ -165,15 +180,14 @@ static int replay_file(int dir, const char *name, const char *engine, const char
 	if (r < 0)
 		return r;
 	const char *p = buf_text(&bytes);
-	if (bytes.len < HEAD || memcmp(p, JOURNAL_MAGIC, strlen(JOURNAL_MAGIC)) != 0 ||
-	    strncmp(p + 8, engine, 36) != 0) {
+	struct journal_head head;
+	if (journal_head_of(p, bytes.len, engine, boot, &head) < 0) {
 		state->torn = true;
 		return 0;
 	}
-	struct cursor session = {(const unsigned char *)p + HEAD_SESSION, 4, false};
-	if ((int32_t)get_int(&session, 4) == since)
+	if (head.session == since)
 		*state = (struct journal_state){.found = true, .same_boot = true};
-	if (strncmp(p + 48, boot, 36) != 0)
+	if (!head.same_boot)
 		state->same_boot = false;
 
 	struct cursor rest = {(const unsigned char *)p + HEAD, bytes.len - HEAD, false};

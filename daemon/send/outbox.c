@@ -113,11 +113,25 @@ static int on_keys(struct db_tx *tx, const struct pg_result *rows, void *user)
 	return 0;
 }
 
-static void tidy_journal(struct outbox *o)
+/* A new session may have begun meanwhile: then more is kept than need be. */
+static int on_needed(struct db_tx *tx, const struct pg_result *rows, void *user)
 {
-	int r = journal_tidy(o->journal, o->settings->timing.journal_keep);
+	(void)tx;
+	struct outbox *o = user;
+	if (!o->journal || db_rows(rows) != 1)
+		return 0;
+	int r = journal_tidy(o->journal, db_int(rows, 0, 0), o->settings->timing.journal_keep);
 	if (r < 0)
 		log_warning("the journal can't be tidied up: %s", strerror(-r));
+	return 0;
+}
+
+static void tidy_journal(struct outbox *o)
+{
+	_cleanup_params_ struct db_params p = {0};
+	params_int64(&p, o->engine);
+	params_int64(&p, o->session);
+	db_query(o->parts.db, sql_journal_needed, &p, on_needed, NULL, o);
 }
 
 static int on_beat_timer(sd_event_source *timer, uint64_t at, void *user)

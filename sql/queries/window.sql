@@ -110,6 +110,16 @@ SELECT w.session, w.n, w.kind, s.place = $2
 	FROM send_window w JOIN session s ON s.id = w.session
 	WHERE w.engine = $1::int AND w.settled_at IS NULL ORDER BY w.session, w.n
 
+-- name: journal_needed
+-- The oldest session of an engine, up to the present one, whose journal may be asked for: it has a
+-- window that isn't settled, or one that others closed and that the engine hasn't told of yet.
+WITH needed AS MATERIALIZED (
+	SELECT session FROM send_window WHERE engine = $1::int AND settled_at IS NULL
+	UNION ALL
+	SELECT session FROM send_window WHERE engine = $1::int AND doubted IS NOT NULL
+)
+SELECT least($2::int, min(session)) FROM needed
+
 -- name: window_readers
 SELECT w.issue, w.kind, w.provider, (w.reader).*, w.tries, w.doubts, w.recorded
 	FROM window_readers($1::int, $2::int, $3::timestamptz) w

@@ -16,9 +16,10 @@ SMALL = "window = { size = 50; per_provider = 2; };"
 class Hold:
     """Holds the replies of a stage back: those that come before release() wait for it."""
 
-    def __init__(self, smtpd, stage="dot", skip=0, match=None):
+    def __init__(self, smtpd, stage="dot", skip=0, match=None, times=None):
         self.smtpd, self.released = smtpd, threading.Event()
-        self.rule = Rule({"stage": stage, "skip": skip, "match": match, "until": self.released.is_set})
+        self.rule = Rule({"stage": stage, "skip": skip, "match": match, "times": times,
+                          "until": self.released.is_set})
         smtpd.rules.insert(0, self.rule)
 
     def held(self):

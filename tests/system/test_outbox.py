@@ -30,7 +30,8 @@ def delivery(news, issue, email):
 
 
 def journals(engine):
-    return sorted((name for name in os.listdir(engine.state) if name.startswith("journal.")),
+    """Their names, without that of one that is being made."""
+    return sorted((name for name in os.listdir(engine.state) if name.startswith("journal.") and name[8:].isdigit()),
                   key=lambda name: int(name[8:]))
 
 

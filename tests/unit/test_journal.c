@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/text.h"
@@ -313,21 +314,6 @@ static void a_full_disk_stops_intents_and_never_replies(void **state)
 	assert_int_equal(intents, (size_t)n);
 }
 
-static void old_files_go_and_the_new_one_stays(void **state)
-{
-	struct dir *d = *state;
-	journal_close(open_journal(d));
-	struct timespec long_ago[2] = {{1000, 0}, {1000, 0}};
-	utimensat(d->fd, "journal.1", long_ago, 0);
-	journal_close(open_journal(d));
-	struct journal *j = open_journal(d);
-	assert_int_equal(journal_tidy(j, 3600 * USEC_PER_SEC), 0);
-	assert_int_equal(faccessat(d->fd, "journal.1", F_OK, 0), -1);
-	assert_int_equal(faccessat(d->fd, "journal.2", F_OK, 0), 0);
-	assert_int_equal(faccessat(d->fd, "journal.3", F_OK, 0), 0);
-	journal_close(j);
-}
-
 static void it_goes_on_in_a_new_file(void **state)
 {
 	struct dir *d = *state;
@@ -364,9 +350,234 @@ static void it_goes_on_in_a_new_file(void **state)
 	assert_non_null(strstr(buf_text(&told), "issue 202611000001 news.daily.2026-11-24"));
 }
 
+/* ---- which files go ---------------------------------------------------------------------------
+ * CLOCK_BOOTTIME as the test has it go; the time of day is stepped as in system tests, and so are
+ * the files' times, which the kernel takes from it.
+ */
+
+enum { KEEP = 24 * 3600, HOUR = 3600, YEAR = 365 * 24 * 3600 }; /* seconds */
+
+static usec_t boot_clock; /* 0: the real one */
+
+usec_t __real_clock_boot(void);
+usec_t __wrap_clock_boot(void);
+
+usec_t __wrap_clock_boot(void)
+{
+	return boot_clock ? boot_clock : __real_clock_boot();
+}
+
+static void pass(int64_t seconds)
+{
+	boot_clock += (usec_t)seconds * USEC_PER_SEC;
+}
+
+/* Steps the time of day to so many seconds from the real one. */
+static void step(struct dir *d, long long seconds)
+{
+	char text[32];
+	snprintf(text, sizeof(text), "%lld\n", seconds);
+	tempdir_text(&d->temp, "clock", text);
+	setenv("DIGESTD_CLOCK", tempdir_path(&d->temp, "clock"), 1);
+}
+
+/* The times of all files, as seconds from now. */
+static void date_files(struct dir *d, long long seconds)
+{
+	time_t at = time(NULL) + (time_t)seconds;
+	const struct timespec times[2] = {{at, 0}, {at, 0}};
+	for (int n = 1; n < 10; n++) {
+		char name[16];
+		snprintf(name, sizeof(name), "journal.%d", n);
+		utimensat(d->fd, name, times, 0);
+	}
+}
+
+/* The numbers of the files that are there, as text. */
+static const char *files(const struct dir *d)
+{
+	static char text[16];
+	size_t n = 0;
+	for (int number = 1; number < 10; number++) {
+		char name[16];
+		snprintf(name, sizeof(name), "journal.%d", number);
+		if (faccessat(d->fd, name, F_OK, 0) == 0)
+			text[n++] = (char)('0' + number);
+	}
+	text[n] = '\0';
+	return text;
+}
+
+static int tidy(struct journal *j, int32_t since)
+{
+	return journal_tidy(j, since, (usec_t)KEEP * USEC_PER_SEC);
+}
+
+/* Lives of sessions 5, 6 and 7 an hour apart, the last of which goes on: files 1, 2 and 3. */
+static struct journal *three_lives(struct dir *d)
+{
+	boot_clock = (usec_t)YEAR * USEC_PER_SEC;
+	journal_close(open_journal_of(d, BOOT, SESSION - 2));
+	pass(HOUR);
+	journal_close(open_journal_of(d, BOOT, SESSION - 1));
+	pass(HOUR);
+	return open_journal(d);
+}
+
+static int end_clocks(void **state)
+{
+	boot_clock = 0;
+	unsetenv("DIGESTD_CLOCK");
+	return remove_dir(state);
+}
+
+static const long long steps[] = {-10LL * YEAR, -YEAR,     -25 * HOUR, -HOUR,      0,
+				  HOUR,         25 * HOUR, YEAR,       10LL * YEAR};
+
+/* The database hasn't all about session 6 (or 5): no time that has passed changes that. */
+static void files_stay_from_the_oldest_open_window_on(void **state)
+{
+	struct dir *d = *state;
+	struct journal *j = three_lives(d);
+	for (size_t i = 0; i < ELEMENTS(steps); i++) {
+		step(d, steps[i]);
+		date_files(d, -steps[i]);
+		assert_int_equal(tidy(j, SESSION - 2), 0);
+		assert_string_equal(files(d), "123");
+	}
+	pass(10LL * YEAR);
+	assert_int_equal(tidy(j, SESSION - 2), 0);
+	assert_string_equal(files(d), "123");
+	assert_int_equal(tidy(j, SESSION - 1), 0);
+	assert_string_equal(files(d), "23");
+	assert_int_equal(tidy(j, SESSION - 1), 0);
+	assert_string_equal(files(d), "23");
+	journal_close(j);
+}
+
+static void files_of_this_life_stay(void **state)
+{
+	struct dir *d = *state;
+	struct journal *j = three_lives(d);
+	write_mail(j, 1);
+	assert_int_equal(journal_rotate(j), 0);
+	pass(10LL * YEAR);
+	assert_int_equal(journal_rotate(j), 0);
+	step(d, 10LL * YEAR);
+	date_files(d, -10LL * YEAR);
+	assert_int_equal(tidy(j, SESSION), 0);
+	assert_string_equal(files(d), "345");
+	journal_close(j);
+}
+
+/* Settled files go when they have been kept so long, be the time of day what it may. */
+static void no_step_of_the_clock_hastens_or_delays_the_end_of_a_file(void **state)
+{
+	for (size_t i = 0; i < ELEMENTS(steps); i++) {
+		struct dir *d = *state;
+		struct journal *j = three_lives(d);
+		step(d, steps[i]);
+		for (int to = -1; to <= 1; to++) {
+			date_files(d, to * steps[i]);
+			assert_int_equal(tidy(j, SESSION), 0);
+			assert_string_equal(files(d), "123");
+		}
+		/* The first ended an hour ago, when the second began. */
+		pass(KEEP - HOUR - 1);
+		assert_int_equal(tidy(j, SESSION), 0);
+		assert_string_equal(files(d), "123");
+		pass(1);
+		assert_int_equal(tidy(j, SESSION), 0);
+		assert_string_equal(files(d), "23");
+		pass(HOUR - 1);
+		assert_int_equal(tidy(j, SESSION), 0);
+		assert_string_equal(files(d), "23");
+		pass(1);
+		assert_int_equal(tidy(j, SESSION), 0);
+		assert_string_equal(files(d), "3");
+		journal_close(j);
+		end_clocks(state);
+		make_dir(state);
+	}
+}
+
+/* It is known only that they ended before this boot. */
+static void files_of_another_boot_stay_until_this_one_is_old_enough(void **state)
+{
+	struct dir *d = *state;
+	boot_clock = (usec_t)YEAR * USEC_PER_SEC;
+	journal_close(open_journal_of(d, OTHER_BOOT, SESSION - 2));
+	journal_close(open_journal_of(d, OTHER_BOOT, SESSION - 1));
+	boot_clock = USEC_PER_SEC;
+	struct journal *j = open_journal(d);
+	pass(KEEP - 2);
+	assert_int_equal(tidy(j, SESSION), 0);
+	assert_string_equal(files(d), "123");
+	pass(1); /* since the boot; the second's end is a second younger */
+	assert_int_equal(tidy(j, SESSION), 0);
+	assert_string_equal(files(d), "23");
+	pass(1);
+	assert_int_equal(tidy(j, SESSION), 0);
+	assert_string_equal(files(d), "3");
+	journal_close(j);
+}
+
+static void without_the_file_of_that_session_nothing_goes(void **state)
+{
+	struct dir *d = *state;
+	struct journal *j = three_lives(d);
+	pass(YEAR);
+	assert_int_equal(tidy(j, SESSION - 3), 0);
+	assert_int_equal(tidy(j, SESSION + 1), 0);
+	assert_string_equal(files(d), "123");
+	unlinkat(d->fd, "journal.2", 0);
+	assert_int_equal(tidy(j, SESSION - 1), 0);
+	assert_string_equal(files(d), "13");
+	journal_close(j);
+}
+
+/* What has no head to be read goes with what is before and after it. */
+static void a_head_that_says_nothing_decides_nothing(void **state)
+{
+	static const char another[] = "digestj1of another engine";
+	for (size_t size = 0; size < sizeof(another); size += sizeof(another) - 1) {
+		struct dir *d = *state;
+		struct journal *j = three_lives(d);
+		tempdir_write(&d->temp, "journal.2", another, size);
+		pass(KEEP - 1);
+		assert_int_equal(tidy(j, SESSION), 0);
+		assert_int_equal(tidy(j, SESSION - 2), 0);
+		assert_string_equal(files(d), "123");
+		pass(1);
+		assert_int_equal(tidy(j, SESSION - 2), 0);
+		assert_string_equal(files(d), "123");
+		assert_int_equal(tidy(j, SESSION), 0);
+		assert_string_equal(files(d), "3");
+		journal_close(j);
+		end_clocks(state);
+		make_dir(state);
+	}
+}
+
+static void after_a_file_that_can_t_be_removed_the_others_stay(void **state)
+{
+	struct dir *d = *state;
+	struct journal *j = three_lives(d);
+	pass(YEAR);
+	unlinkat(d->fd, "journal.1", 0);
+	assert_int_equal(mkdirat(d->fd, "journal.1", 0700), 0);
+	assert_true(tidy(j, SESSION) < 0);
+	assert_string_equal(files(d), "123");
+	unlinkat(d->fd, "journal.1", AT_REMOVEDIR);
+	assert_int_equal(tidy(j, SESSION), 0);
+	assert_string_equal(files(d), "3");
+	journal_close(j);
+}
+
 int main(void)
 {
-#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
+#define IN_DIR(test)      cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
+#define WITH_CLOCKS(test) cmocka_unit_test_setup_teardown(test, make_dir, end_clocks)
 	const struct CMUnitTest tests[] = {
 	    IN_DIR(everything_is_read_back),
 	    IN_DIR(an_intent_is_in_the_file_at_once_a_reply_by_the_next_flush),
@@ -377,7 +588,13 @@ int main(void)
 	    IN_DIR(a_full_disk_stops_intents_and_never_replies),
 	    IN_DIR(a_write_may_take_several_parts),
 	    IN_DIR(it_goes_on_in_a_new_file),
-	    IN_DIR(old_files_go_and_the_new_one_stays),
+	    WITH_CLOCKS(files_stay_from_the_oldest_open_window_on),
+	    WITH_CLOCKS(files_of_this_life_stay),
+	    WITH_CLOCKS(no_step_of_the_clock_hastens_or_delays_the_end_of_a_file),
+	    WITH_CLOCKS(files_of_another_boot_stay_until_this_one_is_old_enough),
+	    WITH_CLOCKS(without_the_file_of_that_session_nothing_goes),
+	    WITH_CLOCKS(a_head_that_says_nothing_decides_nothing),
+	    WITH_CLOCKS(after_a_file_that_can_t_be_removed_the_others_stay),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
