@@ -104,6 +104,10 @@ static void on_notify(void *user, const char *channel, const char *payload)
 		outbox_issue_ended(e->outbox, id);
 		return;
 	}
+	if (payload && strcmp(payload, "relay") == 0) {
+		outbox_relays_changed(e->outbox);
+		return;
+	}
 	if (!payload || strcmp(payload, "session") == 0)
 		outbox_sessions_changed(e->outbox);
 	if (e->poller && (!payload || strncmp(payload, "feed", 4) == 0))

@@ -40,8 +40,24 @@ bool breaker_ok(struct breaker *b)
 	 */
 	if (b->state == BREAKER_OPEN)
 		return false;
-	*b = (struct breaker){.state = BREAKER_CLOSED};
+	breaker_close(b);
 	return !was_closed;
+}
+
+void breaker_open(struct breaker *b, unsigned faults, usec_t until)
+{
+	*b = (struct breaker){.state = BREAKER_OPEN, .faults = faults, .open_until = until};
+}
+
+void breaker_half_open(struct breaker *b)
+{
+	b->state = BREAKER_HALF_OPEN;
+	b->probing = false;
+}
+
+void breaker_close(struct breaker *b)
+{
+	*b = (struct breaker){.state = BREAKER_CLOSED};
 }
 
 void breaker_unused(struct breaker *b)

@@ -36,6 +36,11 @@ bool breaker_fault(struct breaker *b, const struct settings_backoff *backoff, us
 /* An attempt went well. True: it closed just now. */
 bool breaker_ok(struct breaker *b);
 
+/* Others say so: it opened for that long, or may be probed, or is closed. */
+void breaker_open(struct breaker *b, unsigned faults, usec_t until);
+void breaker_half_open(struct breaker *b);
+void breaker_close(struct breaker *b);
+
 /* The probe ended without an answer to the question (there was no work for it, say). */
 void breaker_unused(struct breaker *b);
 

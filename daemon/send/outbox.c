@@ -200,7 +200,7 @@ void outbox_enter(struct outbox *o, enum outbox_state state)
 		o->telling_since = 0;
 		o->said_absent = false;
 		log_info("session %d of engine %d begins", o->session, o->engine);
-		outbox_wire_name(o);
+		outbox_relays_name(o);
 		outbox_join(o);
 		arm(o->beat_timer, outbox_beat_wait(o));
 		if (o->parts.ready)
@@ -244,6 +244,12 @@ void outbox_sessions_changed(struct outbox *o)
 {
 	if (o->state == OUTBOX_RUNNING)
 		outbox_beat(o);
+}
+
+void outbox_relays_changed(struct outbox *o)
+{
+	if (o->state == OUTBOX_RUNNING)
+		outbox_relays_look(o);
 }
 
 void outbox_drain(struct outbox *o)

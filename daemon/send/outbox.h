@@ -61,6 +61,7 @@ void outbox_free(struct outbox *o);
 
 void outbox_wake(struct outbox *o);             /* there may be something to take */
 void outbox_sessions_changed(struct outbox *o); /* one began or ended, here or elsewhere */
+void outbox_relays_changed(struct outbox *o);   /* an engine said so of a relay's breaker */
 void outbox_issue_ended(struct outbox *o, int64_t issue); /* its content may be forgotten */
 void outbox_drain(struct outbox *o); /* end in order; `ended` follows within timing.drain */
 

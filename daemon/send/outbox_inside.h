@@ -1,9 +1,10 @@
 /*
  * What the outbox's own files share and nobody else includes: outbox.c (its life), outbox_turn.c
  * (its turns with the database), outbox_take.c (what they take), outbox_wire.c (its way to the
- * relays), outbox_past.c (what an earlier life left), outbox_late.c (what others recorded of it
- * meanwhile), outbox_others.c (its beats, and those of the others), outbox_fenced.c (what it does
- * when it was taken for dead), outbox_schema.c (a schema that isn't ours).
+ * relays), outbox_relays.c (what engines tell each other of those), outbox_past.c (what an earlier
+ * life left), outbox_late.c (what others recorded of it meanwhile), outbox_others.c (its beats, and
+ * those of the others), outbox_fenced.c (what it does when it was taken for dead), outbox_schema.c
+ * (a schema that isn't ours).
  */
 #pragma once
 
@@ -150,7 +151,6 @@ void outbox_measure_pace(struct outbox *o);
 
 /* ---- outbox_wire.c ---- */
 int outbox_wire_open(struct outbox *o, struct why *why);
-void outbox_wire_name(struct outbox *o); /* learns the relays' ids from the database */
 int outbox_wire_reload(struct outbox *o, const struct settings *settings, struct why *why);
 void outbox_wire_close(struct outbox *o); /* nothing new; sessions quit after what they have */
 void outbox_wire_free(struct outbox *o);
@@ -166,6 +166,12 @@ void outbox_doubt(struct outbox *o, struct window *w, struct member *m, int32_t 
 
 /* Puts members that wait back into the queue, at no cost to them. */
 void outbox_return_waiting(struct outbox *o, struct window *w, const char *cause, usec_t wait);
+
+/* ---- outbox_relays.c ---- */
+void outbox_relays_name(struct outbox *o); /* learns the relays' ids, then looks at them */
+void outbox_relays_look(struct outbox *o); /* at their breakers, as the others know them */
+void outbox_relay_changed(void *user, const struct relay_change *change);
+void outbox_relay_probe(void *user, int32_t relay, int64_t mark, bool wanted);
 
 /* ---- outbox_schema.c ---- */
 void outbox_schema_ask(struct outbox *o, struct db_tx *tx); /* -ESTALE ends tx when it isn't ours */

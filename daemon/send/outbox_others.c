@@ -216,6 +216,7 @@ static void beat_end(void *user, const struct db_end *end)
 		return;
 	o->asked = clock_boot();
 	db_query(o->parts.db, sql_sessions_alive, NULL, on_alive, NULL, o);
+	outbox_relays_look(o);
 	db_query(o->parts.db, sql_engines_gone, NULL, on_gone, NULL, o);
 }
 

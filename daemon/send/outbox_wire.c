@@ -396,23 +396,6 @@ static void on_anomaly(void *user, int32_t relay, const char *what, const struct
 	db_query(o->parts.db, sql_anomaly_put, &p, NULL, NULL, NULL);
 }
 
-static void on_breaker(void *user, int32_t relay, usec_t until, unsigned faults, const char *reason)
-{
-	struct outbox *o = user;
-	_cleanup_params_ struct db_params p = {0};
-	params_int64(&p, relay);
-	if (until)
-		params_usec(&p, until);
-	else
-		params_null(&p);
-	params_text(&p, reason);
-	params_int64(&p, faults);
-	params_usec(&p, clock_now());
-	db_query(o->parts.db, sql_relay_lane_put, &p, NULL, NULL, NULL);
-	if (!until)
-		outbox_turn_soon(o, 0);
-}
-
 int outbox_wire_open(struct outbox *o, struct why *why)
 {
 	static const struct relay_events events = {
@@ -424,58 +407,10 @@ int outbox_wire_open(struct outbox *o, struct why *why)
 	    .voided = on_voided,
 	    .doubt = on_doubt,
 	    .anomaly = on_anomaly,
-	    .breaker = on_breaker,
+	    .breaker = outbox_relay_changed,
+	    .probe = outbox_relay_probe,
 	};
 	return relay_pool_open(o->parts.curl, o->settings, &events, o, &o->relays, why);
-}
-
-/* The ids by which deliveries name their relay. */
-struct naming {
-	struct outbox *o;
-	size_t index;
-};
-
-static int on_relay_id(struct db_tx *tx, const struct pg_result *rows, void *user)
-{
-	(void)tx;
-	struct naming *n = user;
-	if (db_rows(rows) == 1 && n->index < relay_pool_count(n->o->relays))
-		relay_pool_set_id(n->o->relays, n->index, db_int(rows, 0, 0));
-	return 0;
-}
-
-static void naming_end(void *user, const struct db_end *end);
-
-static void name_relay(struct naming *n)
-{
-	_cleanup_params_ struct db_params p = {0};
-	params_text(&p, relay_pool_name(n->o->relays, n->index));
-	if (db_query(n->o->parts.db, sql_relay_id, &p, on_relay_id, naming_end, n) < 0)
-		free(n);
-}
-
-static void naming_end(void *user, const struct db_end *end)
-{
-	struct naming *n = user;
-	bool lost = end->outcome != DB_DONE && end->outcome != DB_FAILED && !end->closing;
-	if (lost && n->index < relay_pool_count(n->o->relays)) {
-		name_relay(n);
-		return;
-	}
-	if (!end->closing)
-		outbox_turn_soon(n->o, 0);
-	free(n);
-}
-
-void outbox_wire_name(struct outbox *o)
-{
-	for (size_t i = 0; i < relay_pool_count(o->relays); i++) {
-		struct naming *n = calloc(1, sizeof(*n));
-		if (!n)
-			return;
-		*n = (struct naming){o, i};
-		name_relay(n);
-	}
 }
 
 void outbox_wire_wake(struct outbox *o)
@@ -495,7 +430,7 @@ int outbox_wire_reload(struct outbox *o, const struct settings *settings, struct
 {
 	int r = relay_pool_reload(o->relays, settings, why);
 	if (r == 0 && o->state == OUTBOX_RUNNING)
-		outbox_wire_name(o);
+		outbox_relays_name(o);
 	return r;
 }
 

@@ -20,7 +20,7 @@ unsigned relay_count(const struct relay *r, bool (*what)(const struct smtp *))
 	return n;
 }
 
-static unsigned share_of_connections(const struct relay *r)
+unsigned relay_share(const struct relay *r)
 {
 	const struct relay_pool *pool = r->pool;
 	if (pool->place >= pool->engines)
@@ -30,7 +30,7 @@ static unsigned share_of_connections(const struct relay *r)
 
 static unsigned connection_limit(const struct relay *r, usec_t now)
 {
-	unsigned limit = share_of_connections(r);
+	unsigned limit = relay_share(r);
 	return now < r->kept_until && r->kept_to < limit ? r->kept_to : limit;
 }
 
@@ -40,7 +40,7 @@ bool relay_is_spare(const struct relay *r, usec_t now)
 		return false;
 	for (size_t i = 0; i < r->pool->n; i++) {
 		const struct relay *other = r->pool->relays[i];
-		if (other->weight && other->id && breaker_would(&other->breaker, now))
+		if (other->weight && other->id && relay_would(other, now))
 			return true;
 	}
 	return false;
@@ -48,8 +48,8 @@ bool relay_is_spare(const struct relay *r, usec_t now)
 
 static bool can_begin(const struct relay *r, usec_t now)
 {
-	return r->id && share_of_connections(r) && breaker_would(&r->breaker, now) &&
-	       !relay_is_spare(r, now) && pace_due(&r->pace, now) <= now &&
+	return r->id && relay_share(r) && relay_would(r, now) && !relay_is_spare(r, now) &&
+	       pace_due(&r->pace, now) <= now &&
 	       (relay_session_idle(r) || relay_count(r, NULL) < connection_limit(r, now));
 }
 
@@ -152,11 +152,13 @@ static void work(struct relay_pool *pool)
 	free_retired(pool);
 	if (pool->draining)
 		return;
+	relay_ask_probes(pool, now);
 	size_t coming = count_all(pool, smtp_connecting);
 	size_t turns = pool->wanted > coming ? pool->wanted - coming : 0;
 	struct relay *r;
 	while (turns-- && pool->wanted && (r = choose(pool, now)))
 		begin(r, now);
+	relay_leave_probes(pool, now);
 	set_timer(pool, now);
 }
 
@@ -243,6 +245,7 @@ static struct relay *relay_new(struct relay_pool *pool, const struct settings_re
 		relay_free(r);
 		return NULL;
 	}
+	r->fresh = true;
 	set_limits(r, from, timing);
 	return r;
 }
@@ -272,6 +275,7 @@ static void close_sessions(struct relay *r)
 
 static void retire(struct relay *r)
 {
+	relay_give_up_probe(r);
 	r->retired = true;
 	r->next = r->pool->retired;
 	r->pool->retired = r;
@@ -318,6 +322,7 @@ int relay_pool_reload(struct relay_pool *pool, const struct settings *settings, 
 	pool->relays = relays;
 	pool->n = n;
 	pool->backoff = settings->retry.breaker;
+	pool->beat = settings->timing.beat;
 	for (i = 0; i < n; i++)
 		set_limits(relays[i], &settings->relays.items[i], &settings->timing);
 	for (i = 0; i < old_n; i++)
@@ -395,9 +400,17 @@ const char *relay_pool_name(const struct relay_pool *pool, size_t index)
 	return pool->relays[index]->name;
 }
 
+int32_t relay_pool_id(const struct relay_pool *pool, size_t index)
+{
+	return pool->relays[index]->id;
+}
+
 void relay_pool_set_id(struct relay_pool *pool, size_t index, int32_t id)
 {
-	pool->relays[index]->id = id;
+	struct relay *r = pool->relays[index];
+	r->id = id;
+	r->mark = 0; /* the database may be another */
+	r->asked = false;
 	relay_schedule(pool);
 }
 
@@ -411,7 +424,7 @@ bool relay_pool_usable(const struct relay_pool *pool)
 {
 	usec_t now = clock_mono();
 	for (size_t i = 0; i < pool->n && !pool->draining; i++)
-		if (pool->relays[i]->id && share_of_connections(pool->relays[i]) &&
+		if (pool->relays[i]->id && relay_share(pool->relays[i]) &&
 		    (pool->relays[i]->breaker.state != BREAKER_OPEN ||
 		     breaker_would(&pool->relays[i]->breaker, now)))
 			return true;
@@ -422,7 +435,7 @@ size_t relay_pool_connections(const struct relay_pool *pool)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < pool->n; i++)
-		n += share_of_connections(pool->relays[i]);
+		n += relay_share(pool->relays[i]);
 	return n;
 }
 
@@ -439,7 +452,7 @@ static struct relay_session *one_too_many(struct relay *r)
 		    (smtp_connecting(s->smtp) && !smtp_idle(best->smtp)))
 			best = s;
 	}
-	return staying > share_of_connections(r) ? best : NULL;
+	return staying > relay_share(r) ? best : NULL;
 }
 
 void relay_pool_share(struct relay_pool *pool, unsigned engines, unsigned place)

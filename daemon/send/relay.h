@@ -18,6 +18,10 @@
  * open nothing is asked for; then one session probes, and the first mail that is settled closes it.
  * But a session that is turned away while others of the same relay work (so many connections and no
  * more) only keeps the relay to their number for a while.
+ *
+ * Breakers can be shared with other pools, when the owner gives `probe`: what opens or closes here
+ * is told to it, what it hears of the others it tells by relay_pool_heard(), and of all the pools
+ * exactly the one probes that was allowed to.
  */
 #pragma once
 
@@ -32,6 +36,25 @@
 
 struct relay_pool;
 
+struct relay_change {
+	int32_t relay;
+	unsigned faults; /* openings without a success between them */
+	usec_t rest;     /* how long it stays open; 0: it closed */
+	bool shared;     /* the others are to know; relay_pool_said() follows */
+	int64_t mark;    /* of what was heard last */
+	const char *reason;
+};
+
+/* What is heard of a relay's breaker. */
+struct relay_heard {
+	int64_t mark; /* another one for each opening and closing */
+	bool open;
+	bool probed;    /* by another pool */
+	usec_t resting; /* open: how long until it may be probed */
+	unsigned faults;
+	const char *reason;
+};
+
 struct relay_events {
 	/* The mail to begin now on this relay, or NULL: then the session waits for
 	 * relay_pool_wake(). */
@@ -45,9 +68,14 @@ struct relay_events {
 	void (*anomaly)(void *user, int32_t relay, const char *what,
 			const struct smtp_reply *reply);
 
-	/* A breaker opened (until: clock_now() moment) or closed (until 0); for the database. */
-	void (*breaker)(void *user, int32_t relay, usec_t until, unsigned faults,
-			const char *reason);
+	/* A breaker of ours opened or closed. */
+	void (*breaker)(void *user, const struct relay_change *change);
+
+	/*
+	 * Wanted: may we probe? relay_pool_may_probe() answers. Not wanted: there was nothing to
+	 * probe with after all. NULL: breakers are shared with nobody.
+	 */
+	void (*probe)(void *user, int32_t relay, int64_t mark, bool wanted);
 };
 
 /*
@@ -62,7 +90,16 @@ int relay_pool_open(struct curl_loop *loop, const struct settings *settings,
 /* Relays by their place in settings->relays. */
 size_t relay_pool_count(const struct relay_pool *pool);
 const char *relay_pool_name(const struct relay_pool *pool, size_t index);
+int32_t relay_pool_id(const struct relay_pool *pool, size_t index); /* 0: not known */
 void relay_pool_set_id(struct relay_pool *pool, size_t index, int32_t id);
+
+/*
+ * The others' word on a relay's breaker. It counts once all is said that was to be told. True: the
+ * relay can be used again. A new relay, or pool, asks to probe one that is open without waiting.
+ */
+bool relay_pool_heard(struct relay_pool *pool, int32_t relay, const struct relay_heard *heard);
+void relay_pool_said(struct relay_pool *pool, int32_t relay, bool done); /* once for each change */
+void relay_pool_may_probe(struct relay_pool *pool, int32_t relay, bool may);
 
 /* There is work: idle sessions ask `next`, and as many more are opened as limits, pace and breakers
  * allow while `next` has something to give (at most `wanted` mails' worth). */

@@ -11,14 +11,6 @@
 
 /* ---- trouble and its end --------------------------------------------------------------------- */
 
-static void tell_breaker(struct relay *r, usec_t wait, const char *reason)
-{
-	const struct relay_pool *pool = r->pool;
-	if (pool->events->breaker && !r->retired)
-		pool->events->breaker(pool->user, r->id, wait ? clock_now() + wait : 0,
-				      r->breaker.faults, reason);
-}
-
 void relay_fault(struct relay *r, const char *text)
 {
 	usec_t now = clock_mono();
@@ -29,7 +21,7 @@ void relay_fault(struct relay *r, const char *text)
 	r->kept_until = 0;
 	log_warning("relay %s: %s; next try in %.1f s", r->name, text,
 		    (double)wait / (double)USEC_PER_SEC);
-	tell_breaker(r, wait ? wait : 1, text);
+	relay_opened(r, wait ? wait : 1, text);
 }
 
 static void note_success(struct relay_session *s)
@@ -39,11 +31,12 @@ static void note_success(struct relay_session *s)
 	if (r->breaker.state == BREAKER_HALF_OPEN && !s->probe)
 		return;
 	s->probe = false;
+	if (r->breaker.state != BREAKER_OPEN)
+		r->failed = r->alone = false;
 	if (!breaker_ok(&r->breaker))
 		return;
 	log_notice("relay %s: works again", r->name);
-	tell_breaker(r, 0, "");
-	relay_schedule(r->pool);
+	relay_closed(r);
 }
 
 /* Is this end of a session a sign that its relay is in trouble? */
@@ -108,14 +101,26 @@ static bool others_can_take_all(const struct relay_pool *pool, usec_t now)
 	return left == 0;
 }
 
+/* It has nothing to probe with: so another may, of this relay's sessions or elsewhere. */
+static void stop_probing(struct relay_session *s)
+{
+	if (!s->probe || !smtp_idle(s->smtp))
+		return;
+	s->probe = false;
+	breaker_unused(&s->relay->breaker);
+	relay_schedule(s->relay->pool);
+}
+
 static const struct smtp_mail *on_next(struct smtp *smtp)
 {
 	struct relay_session *s = session_of(smtp);
 	struct relay *r = s->relay;
 	struct relay_pool *pool = r->pool;
 	usec_t now = clock_mono();
-	if (!may_begin(s, now))
+	if (!may_begin(s, now)) {
+		stop_probing(s);
 		return NULL;
+	}
 	if (smtp_ahead(smtp) && others_can_take_all(pool, now)) {
 		relay_schedule(pool); /* which sets them to work */
 		return NULL;
@@ -130,6 +135,7 @@ static const struct smtp_mail *on_next(struct smtp *smtp)
 	} else {
 		pool->wanted = 0;
 		pace_give_back(&r->pace);
+		stop_probing(s);
 	}
 	return mail;
 }

@@ -48,14 +48,18 @@ CREATE TABLE relay (
 	name text NOT NULL UNIQUE CHECK (name <> '')
 );
 
--- Pace and breaker of a relay towards a provider group ('' is the relay as a whole).
+-- Pace and breaker of a relay towards a provider group ('' is the relay as a whole). A breaker is
+-- open for all engines alike (0014_relays.sql).
 CREATE TABLE relay_lane (
 	relay      smallint NOT NULL REFERENCES relay,
 	provider   text NOT NULL,
 	pace       real,                 -- messages a second; NULL: no limit known
-	open_until timestamptz,          -- breaker: nothing is taken for it before then
+	open_until timestamptz,          -- breaker: nothing is taken for it before then; NULL: closed
+	rest       interval,             -- so long from when it opened: no clock that is set makes it longer
 	reason     text,
 	failures   int NOT NULL DEFAULT 0,
+	changes    bigint NOT NULL DEFAULT 0, -- how often it opened and closed: names a state of it
+	probe      int REFERENCES session, -- who tries whether it works again
 	changed_at timestamptz NOT NULL,
 	PRIMARY KEY (relay, provider)
 );

@@ -65,11 +65,20 @@ WITH made AS (
 )
 SELECT id FROM made UNION ALL SELECT id FROM relay WHERE name = $1 LIMIT 1
 
--- name: relay_lane_put
-INSERT INTO relay_lane AS r (relay, provider, open_until, reason, failures, changed_at)
-	VALUES ($1::smallint, '', $2::timestamptz, $3, $4::int, $5::timestamptz)
-	ON CONFLICT (relay, provider) DO UPDATE SET open_until = excluded.open_until,
-		reason = excluded.reason, failures = excluded.failures, changed_at = excluded.changed_at
+-- name: relay_lanes
+SELECT relay, changes, resting, failures, reason, probed FROM relay_lanes($1::int)
+
+-- name: relay_lane_open
+SELECT relay_lane_open($1::smallint, $2::int, make_interval(secs => $3::bigint / 1e6), $4)
+
+-- name: relay_lane_close
+SELECT relay_lane_close($1::smallint, $2::bigint)
+
+-- name: relay_lane_probe
+SELECT relay_lane_probe($1::smallint, $2::int, $3::bigint)
+
+-- name: relay_lane_leave
+SELECT relay_lane_leave($1::smallint, $2::int)
 
 -- name: link_keys
 SELECT id, secret FROM link_key WHERE retired_at IS NULL ORDER BY id DESC

@@ -156,12 +156,12 @@ static void on_doubt(void *user, const struct smtp_mail *smtp, enum smtp_end why
 	settle(smtp->user, "doubt");
 }
 
-static void on_breaker(void *user, int32_t relay, usec_t until, unsigned faults, const char *reason)
+static void on_breaker(void *user, const struct relay_change *change)
 {
 	(void)user;
-	print(json_pack("{s:s, s:i, s:b, s:i, s:s, s:o}", "event", "breaker", "relay", relay,
-			"open", until != 0, "faults", (int)faults, "reason", reason, "given",
-			given()));
+	print(json_pack("{s:s, s:i, s:b, s:i, s:s, s:o}", "event", "breaker", "relay",
+			change->relay, "open", change->rest != 0, "faults", (int)change->faults,
+			"reason", change->reason, "given", given()));
 }
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
