@@ -3,6 +3,7 @@
  * the next window may hold.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/faultpoint.h"
@@ -12,17 +13,36 @@
 enum {
 	SMALLEST_WINDOW = 50,
 	LEAST_WINDOWS = 2,
+	WINDOWS = 1024, /* that are counted; settings allow a quarter of that */
 	PROVIDERS = 64, /* that can be named as busy; issues go on with fewer */
 };
 
 /* ---- taking ---------------------------------------------------------------------------------- */
 
+typedef int read_window(const struct pg_result *rows, int32_t session, int32_t n, usec_t now,
+			struct window **ret);
+
 /* Takes run in the order in which they were added, so their numbers are counted again here. */
+static int admit(struct outbox *o, const struct pg_result *rows, read_window *read,
+		 struct window **ret)
+{
+	struct window *w;
+	int r = read(rows, o->session, ++o->answered_n, o->turn_began, &w);
+	if (r < 0)
+		return r;
+	window_end_unfit(w);
+	FAULT_POINT("turn-window-taken");
+	w->next = o->taken;
+	o->taken = w;
+	*ret = w;
+	return 0;
+}
+
 static int on_taken(struct db_tx *tx, const struct pg_result *rows, void *user)
 {
 	struct outbox *o = user;
 	struct window *w;
-	int r = window_read(rows, o->session, ++o->answered_n, o->turn_began, &w);
+	int r = admit(o, rows, window_read, &w);
 	if (r == -ENODATA) {
 		/* Rows without a reader: the cursor moved on, to more of the lane or to its end. */
 		if (db_rows(rows) > 0)
@@ -31,10 +51,6 @@ static int on_taken(struct db_tx *tx, const struct pg_result *rows, void *user)
 	}
 	if (r < 0)
 		return r;
-	window_end_unfit(w);
-	FAULT_POINT("turn-window-taken");
-	w->next = o->taken;
-	o->taken = w;
 	o->ask[w->kind] = o->turn_again = true;
 	return outbox_load_issue(o, tx, w->issue);
 }
@@ -42,36 +58,36 @@ static int on_taken(struct db_tx *tx, const struct pg_result *rows, void *user)
 static int on_letters(struct db_tx *tx, const struct pg_result *rows, void *user)
 {
 	(void)tx;
-	struct outbox *o = user;
 	struct window *w;
-	int r = window_read_letters(rows, o->session, ++o->answered_n, o->turn_began, &w);
-	if (r < 0)
-		return r == -ENODATA ? 0 : r;
-	window_end_unfit(w);
-	FAULT_POINT("turn-window-taken");
-	w->next = o->taken;
-	o->taken = w;
-	return 0;
+	int r = admit(user, rows, window_read_letters, &w);
+	return r == -ENODATA ? 0 : r;
 }
 
-/* The providers with at least `most` open windows of that kind. One that this turn settles is open
- * no more. */
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/*
+ * The providers with at least `most` open windows of retries, or of the others but letters. One
+ * that this turn settles is open no more.
+ */
 static size_t busy_providers(const struct outbox *o, bool retry, int most,
 			     struct str busy[static PROVIDERS])
 {
-	size_t n = 0;
-	for (const struct window *w = o->windows; w && n < PROVIDERS; w = w->next) {
-		int open = 0;
-		bool known = false;
-		for (const struct window *x = o->windows; x; x = x->next)
-			if (strcmp(x->provider, w->provider) == 0 &&
-			    (x->kind == WINDOW_RETRY) == retry && x->kind != WINDOW_LETTER &&
-			    !window_has_ended(x))
-				open++;
-		for (size_t i = 0; i < n; i++)
-			known = known || str_is(busy[i], w->provider);
-		if (!known && open >= most && w->kind != WINDOW_LETTER)
-			busy[n++] = str_of(w->provider);
+	const char *open[WINDOWS];
+	size_t opened = 0, n = 0;
+	for (const struct window *w = o->windows; w && opened < WINDOWS; w = w->next)
+		if (w->kind != WINDOW_LETTER && (w->kind == WINDOW_RETRY) == retry &&
+		    !window_has_ended(w))
+			open[opened++] = w->provider;
+	if (opened)
+		qsort(open, opened, sizeof(*open), by_name);
+	int same = 0;
+	for (size_t i = 0; i < opened && n < PROVIDERS; i++) {
+		same = i > 0 && strcmp(open[i], open[i - 1]) == 0 ? same + 1 : 1;
+		if (same == most)
+			busy[n++] = str_of(open[i]);
 	}
 	return n;
 }
