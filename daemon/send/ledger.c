@@ -11,6 +11,7 @@
 /* What one transaction writes. */
 struct batch {
 	struct buf deliveries; /* COPY rows, or a JSON array when careful */
+	struct buf doubted;    /* JSON: of these a delivery may be there, in doubt */
 	struct buf attempts;
 	json_t *deferrals; /* arrays of rows by column name */
 	json_t *letters;
@@ -28,6 +29,7 @@ static const char COPY_ATTEMPT[] = "COPY attempt (issue, subscriber, at, session
 static void batch_free(struct batch *b)
 {
 	buf_free(&b->deliveries);
+	buf_free(&b->doubted);
 	buf_free(&b->attempts);
 	json_decref(b->deferrals);
 	json_decref(b->letters);
@@ -101,7 +103,7 @@ static int add_row(struct buf *array, json_t *row)
 static int add_delivery(struct batch *b, const struct window *w, const struct member *m)
 {
 	const struct result *r = &m->result;
-	if (b->careful) {
+	if (b->careful || m->doubts) {
 		char at[CLOCK_TEXT];
 		json_t *row = json_pack(
 		    "{sI sI ss si si sI si ss si}", "issue", (json_int_t)w->issue, "subscriber",
@@ -112,7 +114,7 @@ static int add_delivery(struct batch *b, const struct window *w, const struct me
 			json_decref(row);
 			row = NULL;
 		}
-		return add_row(&b->deliveries, row);
+		return add_row(b->careful ? &b->deliveries : &b->doubted, row);
 	}
 	copyrow_int64(&b->deliveries, w->issue);
 	copyrow_int64(&b->deliveries, m->id);
@@ -254,27 +256,33 @@ static int add_json_array(struct db_tx *tx, const char *sql, json_t *array, bool
 	return 0;
 }
 
-/* COPY rows, or the array that stands in for them. */
-static int add_rows(struct db_tx *tx, const struct batch *b, struct buf *rows, const char *copy,
-		    const char *put, usec_t now)
+/* Rows of which each goes in by itself: an array that add_row() began. */
+static int add_each(struct db_tx *tx, struct buf *rows, const char *put, usec_t now)
 {
-	if (rows->err)
-		return rows->err;
 	if (!rows->len)
-		return 0;
-	if (!b->careful) {
-		db_tx_copy(tx, copy, rows, NULL, NULL);
-		return 0;
-	}
+		return rows->err;
 	int r = buf_addc(rows, ']');
 	if (r == 0)
 		add_json(tx, put, buf_text(rows), true, now);
 	return r;
 }
 
+/* COPY rows, or the array that stands in for them. */
+static int add_rows(struct db_tx *tx, const struct batch *b, struct buf *rows, const char *copy,
+		    const char *put, usec_t now)
+{
+	if (b->careful)
+		return add_each(tx, rows, put, now);
+	if (rows->len && !rows->err)
+		db_tx_copy(tx, copy, rows, NULL, NULL);
+	return rows->err;
+}
+
 static int add_steps(struct db_tx *tx, struct batch *b, usec_t now)
 {
 	int r = add_rows(tx, b, &b->deliveries, COPY_DELIVERY, sql_deliveries_put_each, now);
+	if (r == 0)
+		r = add_each(tx, &b->doubted, sql_deliveries_put_each, now);
 	if (r == 0)
 		r = add_rows(tx, b, &b->attempts, COPY_ATTEMPT, sql_attempts_put_each, now);
 	if (r == 0)

@@ -220,6 +220,7 @@ def test_without_a_journal_to_trust_nothing_unsure_is_resent(make, damage):
     with engine:
         wait_done(engine, news, issue)
     assert news.outcomes(issue) == {"delivered": 300}
+    assert "row by row" not in engine.log(), "an operator's word is no row that doesn't fit"
     assert len(accepted(smtpd)) == 300
 
 
