@@ -315,6 +315,19 @@ def test_a_paused_issue_is_not_taken_until_it_is_resumed(news):
     assert len(news.take()[1]) == 5
 
 
+def test_the_time_of_a_paused_issue_runs_on_and_ends_it_when_it_is_resumed(news):
+    news.engine()
+    issue = news.open()
+    news.ctl("issue", "pause", issue)
+    news.ask("UPDATE issue SET expires_at = now() WHERE id = %s", issue)
+    news.take("sweep")
+    assert news.one("SELECT state FROM issue") == "paused"
+    news.ctl("issue", "resume", issue)
+    assert news.take()[1] == []
+    news.take("sweep")
+    assert news.one("SELECT state FROM issue") == "expired"
+
+
 def test_cancel_asks_and_is_for_ever(news):
     issue = news.open()
     news.ctl("issue", "cancel", issue, status=4)

@@ -122,6 +122,19 @@ def test_a_cancelled_issue_tries_nobody_again(waits, ctl):
     assert {(row["code"], row["reason"]) for row in told} == {("451", "cancelled")}
 
 
+def test_a_paused_issue_tries_nobody_again_until_it_is_resumed(waits, ctl):
+    engine, news, smtpd, issue = waits
+    ctl.ok("issue", "pause", issue)
+    smtpd.rules.clear()
+    news.run("UPDATE deferral SET due_at = now()")
+    news.run("SELECT letter_put('test', %s, NULL, 'editor@a.example', '{}', '1 day', now())", news.list)
+    engine.wait_for(lambda: news.value("SELECT count(*) FROM letter WHERE outcome IS NOT NULL") == 1)
+    assert states(news, issue) == (11, 0, 9, 0)
+    ctl.ok("issue", "resume", issue)
+    engine.wait_for(lambda: news.state(issue) == "done")
+    assert news.outcomes(issue) == {"delivered": 20}
+
+
 def test_who_is_put_off_is_told_by_the_answer(waits, ctl):
     *_, issue = waits
     told = list(csv.DictReader(io.StringIO(ctl.ok("issue", "readers", issue, "--outcome", "put_off"))))
@@ -151,6 +164,25 @@ def test_another_relay_takes_over_and_the_old_one_answers_what_it_has(held):
         count = accepted(smtpd) + accepted(new)
         assert set(count.values()) == {1} and len(count) == READERS
         assert news.outcomes(issue) == {"delivered": READERS}
+
+
+def test_a_reload_holds_for_what_comes_next(held):
+    engine, news, smtpd, gate, issue = held
+    assert news.rows("SELECT n, size FROM send_window ORDER BY n") == [(1, 100), (2, 100)]
+    engine.configure([{"port": smtpd.port}], extra="""
+        window = { size = 10; };
+        timing = { orphan_after = "2 h"; };
+        retry = { backoff = { first = "24 h"; cap = "24 h"; }; };""")
+    engine.signal(signal.SIGHUP)
+    engine.wait_for(lambda: "The configuration was read again" in engine.log())
+    assert engine.log().count("this takes effect at the next start") == 1
+    assert "timing.orphan_after was changed: this takes effect at the next start" in engine.log()
+    smtpd.rules.append(Rule({"stage": "rcpt", "match": f"^reader{READERS}@", "reply": "451 4.2.0 Later"}))
+    gate.open()
+    engine.wait_for(lambda: states(news, issue) == (READERS - 1, 0, 1, 0))
+    assert {size for size, in news.rows("SELECT size FROM send_window WHERE n > 2")} == {10}
+    # Up to two seconds before.
+    assert news.value("SELECT due_at > first_at + interval '3 s' FROM deferral")
 
 
 # ---- an upgrade -------------------------------------------------------------------------------------
