@@ -14,7 +14,7 @@ import tempfile
 
 import pytest
 
-from pg import quoted
+from pg import SOCKET_NAME, quoted
 from waiting import PATIENCE, wait_until
 
 
@@ -30,8 +30,8 @@ class Bouncer:
     never those of the one before."""
 
     def __init__(self, cluster, pool=3, **settings):
-        self.program = program()
         self.user = cluster.user
+        self.command = cluster.as_its_user(program(), "ini")
         self.home = tempfile.mkdtemp(prefix="digestd-bouncer-", dir="/tmp")
         self.settings = {"pool_mode": "transaction", "default_pool_size": pool,
                          "server_reset_query": "", "server_login_retry": 1, **settings}
@@ -57,15 +57,11 @@ class Bouncer:
     def start(self):
         if self.process and self.process.poll() is None:
             return self
-        socket = os.path.join(self.home, ".s.PGSQL.5432")
+        socket = os.path.join(self.home, SOCKET_NAME)
         if os.path.exists(socket):
             os.unlink(socket)
-        command = [self.program, "ini"]
-        if self.user:
-            command = ["setpriv", f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}",
-                       "--clear-groups", *command]
         with open(os.path.join(self.home, "log"), "ab") as log:
-            self.process = subprocess.Popen(command, cwd=self.home, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen(self.command, cwd=self.home, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
         wait_until(lambda: os.path.exists(socket) or self.process.poll() is not None)
         assert self.process.poll() is None, self.log()

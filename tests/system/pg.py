@@ -114,12 +114,16 @@ class Cluster:
             file.write(home + "\n")
         return home
 
+    def as_its_user(self, *command):
+        """A command that runs as the server's user."""
+        if not self.user:
+            return command
+        return ("setpriv", f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--clear-groups",
+                *command)
+
     def _run(self, *command):
         """Runs one of the server's programs as the server's user."""
-        program = [os.path.join(self.bin, command[0]), *command[1:]]
-        if self.user:
-            program = ["setpriv", f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}",
-                       "--clear-groups", *program]
+        program = self.as_its_user(os.path.join(self.bin, command[0]), *command[1:])
         done = subprocess.run(program, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode != 0:

@@ -15,6 +15,8 @@ import socket
 import tempfile
 import threading
 
+from pg import SOCKET_NAME
+
 
 def message(kind, body):
     """A message of the server's, as the protocol frames it."""
@@ -29,7 +31,7 @@ def error_message(severity, sqlstate, text):
 
 class Proxy:
     def __init__(self, cluster):
-        self.target = os.path.join(cluster.home, ".s.PGSQL.5432")
+        self.target = os.path.join(cluster.home, SOCKET_NAME)
         self.home = tempfile.mkdtemp(prefix="digestd-proxy-", dir="/tmp")
         self.word = None
         self.before = False
@@ -50,7 +52,7 @@ class Proxy:
         self.word = word
 
     def start(self):
-        path = os.path.join(self.home, ".s.PGSQL.5432")
+        path = os.path.join(self.home, SOCKET_NAME)
         if os.path.exists(path):
             os.unlink(path)
         self.socket = socket.socket(socket.AF_UNIX)

@@ -5,9 +5,8 @@
  *
  *   smtp_driver port=N [host=] [tls=none|allowed|required|implicit] [insecure=1] [ca=FILE] [user=]
  *               [password=] [ehlo=] [mails=1] [size=300] [to=r%d@example.org] [from=] [messages=0]
- *               [sessions=5] [withhold=N] [abort=N] [overdue=N] [dots=1] [bare=1] [utf8=1] [fail=N]
- * [LIMIT=MSEC
- * ...]
+ *               [sessions=5] [withhold=N] [abort=N] [overdue=N] [dots=1] [bare=1] [utf8=1]
+ *               [fail=N] [LIMIT=MSEC ...]
  *
  * fail: the Nth allocation of our own code fails. The number of them is told at the end.
  */
