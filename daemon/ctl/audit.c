@@ -19,10 +19,12 @@ static const struct output_column issue_columns[] = {
     {0},
 };
 
+enum { WRONG_INDENT = 2 };
+
 static const struct output_column wrong_columns[] = {
-    {"subscriber", "READER", OUTPUT_INT, NULL},     {"email", "ADDRESS", OUTPUT_TEXT, NULL},
-    {"reason", "WHAT IS WRONG", OUTPUT_TEXT, NULL}, {"expected", "EXPECTED", OUTPUT_TEXT, NULL},
-    {"found", "FOUND", OUTPUT_TEXT, NULL},          {0},
+    {"subscriber", NULL, OUTPUT_INT, NULL}, {"email", NULL, OUTPUT_TEXT, NULL},
+    {"reason", NULL, OUTPUT_TEXT, NULL},    {"expected", NULL, OUTPUT_TEXT, NULL},
+    {"found", NULL, OUTPUT_TEXT, NULL},     {0},
 };
 
 /* The sum, in the order in which people read it. */
@@ -193,16 +195,38 @@ static void show_part(const json_t *audit, const struct part *part)
 	puts(json_object_size(why) ? ")" : "");
 }
 
-static int show_wrong(struct ctl *ctl, const json_t *audit)
+static int show_wrong_reader(const json_t *reader)
 {
-	json_t *wrong = json_object_get(audit, "wrong_list");
+	_cleanup_buf_ struct buf line = {0};
+	if (json_is_string(json_object_get(reader, "email"))) {
+		output_value(json_object_get(reader, "email"), OUTPUT_TEXT, &line);
+		buf_adds(&line, ", ");
+	}
+	buf_printf(&line, "reader %lld: ", number_of(reader, "subscriber"));
+	output_value(json_object_get(reader, "reason"), OUTPUT_TEXT, &line);
+	buf_adds(&line, "; expected: ");
+	output_value(json_object_get(reader, "expected"), OUTPUT_TEXT, &line);
+	buf_adds(&line, "; found: ");
+	output_value(json_object_get(reader, "found"), OUTPUT_TEXT, &line);
+	if (line.err)
+		return ctl_no_memory();
+	printf("%*s", WRONG_INDENT, "");
+	output_wrapped(WRONG_INDENT, buf_str(&line));
+	return CTL_OK;
+}
+
+static int show_wrong(const json_t *audit)
+{
+	const json_t *wrong = json_object_get(audit, "wrong_list"), *reader;
 	long long n = number_of(audit, "wrong_readers");
+	size_t i;
+	int r = CTL_OK;
 	if (n == 0) {
 		puts("Each of them has one place in the sum.");
 		return CTL_OK;
 	}
 	printf("\n%lld %s:\n", n, n == 1 ? "reader is wrong" : "readers are wrong");
-	int r = output_table(ctl, wrong_columns, json_incref(wrong), "");
+	json_array_foreach(wrong, i, reader) if (r == CTL_OK) r = show_wrong_reader(reader);
 	if (r == CTL_OK && n > (long long)json_array_size(wrong))
 		printf("and %lld more; --all names them\n", n - (long long)json_array_size(wrong));
 	return r;
@@ -225,22 +249,24 @@ static int show_invariants(const json_t *audit)
 	return r;
 }
 
-int audit_show(struct ctl *ctl, const json_t *audit)
+int audit_show(const json_t *audit)
 {
-	_cleanup_buf_ struct buf opened = {0}, ended = {0};
-	output_value(json_object_get(audit, "opened_at"), OUTPUT_TIME, &opened);
-	output_value(json_object_get(audit, "ended_at"), OUTPUT_TIME, &ended);
-	if (opened.err || ended.err)
+	_cleanup_buf_ struct buf head = {0};
+	buf_printf(&head, "Issue %lld of %s is %s: opened ", number_of(audit, "issue"),
+		   json_string_value(json_object_get(audit, "edition")),
+		   json_string_value(json_object_get(audit, "state")));
+	output_value(json_object_get(audit, "opened_at"), OUTPUT_TIME, &head);
+	buf_printf(&head, " at gen %lld", number_of(audit, "gen"));
+	if (json_is_string(json_object_get(audit, "ended_at"))) {
+		buf_adds(&head, ", ended ");
+		output_value(json_object_get(audit, "ended_at"), OUTPUT_TIME, &head);
+	}
+	if (head.err)
 		return ctl_no_memory();
-	printf("Issue %lld of %s is %s: opened %s at gen %lld", number_of(audit, "issue"),
-	       json_string_value(json_object_get(audit, "edition")),
-	       json_string_value(json_object_get(audit, "state")), buf_text(&opened),
-	       number_of(audit, "gen"));
-	if (json_is_string(json_object_get(audit, "ended_at")))
-		printf(", ended %s", buf_text(&ended));
-	printf("\n\nIts readers by their events %9lld\n", number_of(audit, "audience"));
+	output_wrapped(0, buf_str(&head));
+	printf("\nIts readers by their events %9lld\n", number_of(audit, "audience"));
 	for (size_t i = 0; i < ELEMENTS(parts); i++)
 		show_part(audit, &parts[i]);
-	int r = show_wrong(ctl, audit);
+	int r = show_wrong(audit);
 	return r != CTL_OK ? r : show_invariants(audit);
 }

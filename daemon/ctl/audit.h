@@ -22,4 +22,4 @@ int audit_readers(struct ctl *ctl, int64_t issue, int64_t most, json_t **ret, bo
 int audit_issue(struct ctl *ctl, int64_t issue, int64_t most, json_t **ret, bool *ret_holds);
 
 /* The sums for people, and what is wrong with them. */
-int audit_show(struct ctl *ctl, const json_t *audit);
+int audit_show(const json_t *audit);

@@ -5,7 +5,7 @@
 #include "ctl/output.h"
 #include "queries.h"
 
-enum { CHECK_INDENT = 10 };
+enum { CHECK_INDENT = 10, CHECK_WORDS = 29 }; /* columns before what is told, and what holds */
 
 #define RECOVER                                                                                    \
 	"The rows were changed by hand, or lost by a restore. Compare with a backup; digestctl "   \
@@ -155,27 +155,36 @@ static int show_told(const json_t *row)
 	return CTL_OK;
 }
 
+void check_line(const char *state, const char *name, const struct buf *words)
+{
+	printf("%-8s  %-17s  ", state, name);
+	output_wrapped(CHECK_WORDS, buf_str(words));
+}
+
 int check_show(const json_t *result)
 {
+	_cleanup_buf_ struct buf words = {0};
 	json_int_t broken = json_integer_value(json_object_get(result, "broken"));
 	bool holds = json_is_true(json_object_get(result, "holds"));
 	const char *rows = json_string_value(json_object_get(result, "rows"));
 	const json_t *told = json_object_get(result, "told");
 	size_t i;
 	const json_t *row;
-	printf("%-8s  %-17s  %s",
-	       !holds   ? "BROKEN"
-	       : broken ? "told"
-			: "held",
-	       json_string_value(json_object_get(result, "name")),
-	       json_string_value(json_object_get(result, "invariant")));
+	buf_adds(&words, json_string_value(json_object_get(result, "invariant")));
 	if (broken)
-		printf(": %lld", (long long)broken);
+		buf_printf(&words, ": %lld", (long long)broken);
 	if (rows)
-		printf(" (%s%lld %s)\n", broken ? "of " : "",
-		       (long long)json_integer_value(json_object_get(result, "looked_at")), rows);
-	else
-		puts(broken ? "" : ": none");
+		buf_printf(&words, " (%s%lld %s)", broken ? "of " : "",
+			   (long long)json_integer_value(json_object_get(result, "looked_at")),
+			   rows);
+	else if (!broken)
+		buf_adds(&words, ": none");
+	if (words.err)
+		return ctl_no_memory();
+	check_line(!holds   ? "BROKEN"
+		   : broken ? "told"
+			    : "held",
+		   json_string_value(json_object_get(result, "name")), &words);
 	int r = CTL_OK;
 	json_array_foreach(told, i, row) if (r == CTL_OK) r = show_told(row);
 	if ((json_int_t)json_array_size(told) < broken)

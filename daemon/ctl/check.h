@@ -35,5 +35,8 @@ int check_sizes(struct ctl *ctl, int64_t issue, json_t **ret);
 int check_run(struct ctl *ctl, const struct check *check, int64_t issue, const json_t *sizes,
 	      int64_t most, json_t **ret);
 
+/* A line for people: "held", what it is about, and what holds; wrapped where somebody looks. */
+void check_line(const char *state, const char *name, const struct buf *words);
+
 /* One invariant for people: a line, and what breaks it. */
 int check_show(const json_t *result);

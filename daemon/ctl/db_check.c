@@ -37,16 +37,21 @@ static int run_checks(struct run *run)
 	return r;
 }
 
-static void show_audit(const json_t *audit, bool holds)
+static int show_audit(const json_t *audit, bool holds)
 {
+	_cleanup_buf_ struct buf words = {0};
 	long long wrong = (long long)json_integer_value(json_object_get(audit, "wrong_readers"));
 	long long issue = (long long)json_integer_value(json_object_get(audit, "issue"));
-	printf("%-8s  %-17lld  its readers have each one place in its sums (%lld readers)\n",
-	       holds ? "held" : "BROKEN", issue,
-	       (long long)json_integer_value(json_object_get(audit, "audience")));
+	char name[24];
+	snprintf(name, sizeof(name), "%lld", issue);
+	if (buf_printf(&words, "its readers have each one place in its sums (%lld readers)",
+		       (long long)json_integer_value(json_object_get(audit, "audience"))) < 0)
+		return ctl_no_memory();
+	check_line(holds ? "held" : "BROKEN", name, &words);
 	if (!holds)
 		printf("          wrong: %lld; name them: digestctl issue audit %lld\n", wrong,
 		       issue);
+	return CTL_OK;
 }
 
 static int run_audit(struct run *run, int64_t issue)
@@ -58,10 +63,12 @@ static int run_audit(struct run *run, int64_t issue)
 		return r;
 	run->broken += !holds;
 	if (!run->ctl->json) {
-		show_audit(audit, holds);
+		r = show_audit(audit, holds);
 		fflush(stdout);
 	}
-	return json_array_append_new(run->issues, audit) < 0 ? ctl_no_memory() : CTL_OK;
+	if (json_array_append_new(run->issues, audit) < 0)
+		return ctl_no_memory();
+	return r;
 }
 
 static int run_audits(struct run *run)

@@ -8,7 +8,7 @@ static int run_ls(struct ctl *ctl)
 	static const struct output_column columns[] = {
 	    {"id", "ID", OUTPUT_INT, NULL},
 	    {"host", "HOST", OUTPUT_TEXT, NULL},
-	    {"uuid", "ENGINE", OUTPUT_TEXT, NULL},
+	    {"uuid", NULL, OUTPUT_TEXT, NULL},
 	    {"state", "STATE", OUTPUT_TEXT, NULL},
 	    {"session", NULL, OUTPUT_TEXT, NULL},
 	    {"beat", "BEAT", OUTPUT_INT, NULL},
@@ -54,8 +54,9 @@ static int run_retire(struct ctl *ctl)
 		return ctl_fail(CTL_FAILED, "engine %d is retired already", id);
 	if (!db_is_null(res, 0, 3) && !ctl_has(ctl, "force"))
 		return ctl_fail(CTL_FAILED,
-				"engine %d on %s is alive: stop it first, or say --force", id,
-				host);
+				"engine %d on %s is alive: stop it first, or say --force; one that "
+				"was killed counts so for a minute",
+				id, host);
 	r = ctl_ask(ctl, "Engine %d on %s will not be waited for any more. Retire it?", id, host);
 	int doubts = 0;
 	if (r == CTL_OK)
@@ -65,8 +66,8 @@ static int run_retire(struct ctl *ctl)
 		   : output_done(
 			 ctl,
 			 json_pack("{s:i, s:b, s:i}", "id", id, "retired", 1, "in_doubt", doubts),
-			 "engine %d on %s is retired, %d readers of its windows are in doubt", id,
-			 host, doubts);
+			 "engine %d on %s is retired, %d readers of its windows are in doubt%s", id,
+			 host, doubts, doubts ? "; see: digestctl issue settle" : "");
 }
 
 static const struct ctl_option retire_options[] = {

@@ -53,6 +53,6 @@ int issue_run_audit(struct ctl *ctl)
 		r = ctl_commit(ctl);
 	if (r == CTL_OK)
 		r = ctl->json ? output_record(ctl, all, json_incref(audit))
-			      : audit_show(ctl, audit);
+			      : audit_show(audit);
 	return r == CTL_OK && !holds ? tell_wrong(audit) : r;
 }

@@ -1,4 +1,4 @@
-/* issue show: one issue, its articles, lanes, numbers and who is put off. */
+/* issue show: one issue, its numbers, articles, who is put off, and lanes that are left. */
 #include <stdio.h>
 
 #include "ctl/find.h"
@@ -11,7 +11,7 @@ static const struct output_column lane_columns[] = {
     {"zone", "ZONE", OUTPUT_TEXT, NULL},
     {"provider", "PROVIDER", OUTPUT_TEXT, NULL},
     {"not_before", "NOT BEFORE", OUTPUT_TIME, NULL},
-    {"eaten", "ALL TAKEN", OUTPUT_BOOL, NULL},
+    {"eaten", NULL, OUTPUT_BOOL, NULL},
     {"taken_at", NULL, OUTPUT_TIME, NULL},
     {"cursor", NULL, OUTPUT_INT, NULL},
     {0},
@@ -122,6 +122,24 @@ static int show_list(struct ctl *ctl, const json_t *object, const char *key,
 	return output_table(ctl, columns, json_incref(rows), "");
 }
 
+/* Those that aren't all taken: an issue may have hundreds. */
+static int show_lanes(struct ctl *ctl, const json_t *object)
+{
+	json_t *all = json_object_get(object, "lane_list"), *lane;
+	json_auto_t *left = json_array();
+	size_t i;
+	json_array_foreach(all, i, lane)
+	{
+		if (!json_is_true(json_object_get(lane, "eaten")) &&
+		    json_array_append(left, lane) < 0)
+			return ctl_no_memory();
+	}
+	if (json_array_size(left) == 0)
+		return CTL_OK;
+	printf("\n%zu of %zu lanes are left:\n", json_array_size(left), json_array_size(all));
+	return output_table(ctl, lane_columns, json_incref(left), "");
+}
+
 int issue_run_show(struct ctl *ctl)
 {
 	int64_t issue = 0;
@@ -135,6 +153,6 @@ int issue_run_show(struct ctl *ctl)
 		return r;
 	r = show_list(ctl, object, "articles", article_columns);
 	if (r == CTL_OK)
-		r = show_list(ctl, object, "lane_list", lane_columns);
-	return r != CTL_OK ? r : show_list(ctl, object, "deferral_list", deferral_columns);
+		r = show_list(ctl, object, "deferral_list", deferral_columns);
+	return r != CTL_OK ? r : show_lanes(ctl, object);
 }

@@ -42,6 +42,7 @@ WITH known AS (
 	-- Windows, as people know them: by their engine's host.
 	SELECT w.session, w.n, w.issue, w.kind, w.taken_at, w.settled_at, w.members, g.host, s.dead,
 		w.session || '.' || w.n || ' of ' || g.host AS name,
+		CASE WHEN s.dead THEN '; that engine is gone, they wait until it comes back or is retired' ELSE '' END AS gone,
 		w.settled_at > s.ended_at AS late -- by its engine's next life
 	FROM chosen c JOIN send_window w ON w.issue = c.id JOIN session s ON s.id = w.session
 	JOIN engine g ON g.id = w.engine
@@ -61,14 +62,14 @@ WITH known AS (
 		nullif(concat_ws(' ', f.code, f.enhanced, CASE WHEN f.outcome IS NULL AND f.cause NOT LIKE 'in doubt%'
 			OR f.outcome = 'refused' THEN f.reply END), '') AS answer,
 		coalesce(f.outcome = 'in_doubt', f.cause LIKE 'in doubt%' AND f.cause NOT LIKE 'in doubt, not sent again%') AS doubt,
-		-- Why it is in doubt: as the reason has it, which an attempt keeps in its cause or its reply.
-		regexp_replace(regexp_replace(CASE WHEN f.cause = 'in doubt' THEN f.reply ELSE coalesce(f.cause, f.reply) END,
-			'^in doubt(, held)?: ', ''), ' \(settled: .*$', '') AS why,
-		coalesce(f.cause, f.reply) LIKE 'in doubt, held:%' AS lost,
+		regexp_replace(regexp_replace(s.said, '^in doubt(, held)?: ', ''), ' \(settled: .*$', '') AS why,
+		s.said LIKE 'in doubt, held:%' AS lost, -- the journal that would know
 		f.reply LIKE '%(settled: not sent again)' AS left_so,
 		EXISTS (SELECT FROM fact b WHERE b.issue = f.issue AND (b.outcome = 'in_doubt' OR b.cause LIKE 'in doubt%')
 			AND (b.session, b.n, b.attempt) <> (f.session, f.n, f.attempt) AND b.at <= f.at) AS after_doubt
 	FROM fact f LEFT JOIN relay r ON r.id = f.relay LEFT JOIN place p ON p.session = f.session AND p.n = f.n
+	-- Why it is in doubt: as the reason has it, which an attempt keeps in its cause or its reply.
+	CROSS JOIN LATERAL (SELECT CASE WHEN f.cause = 'in doubt' THEN f.reply ELSE coalesce(f.cause, f.reply) END AS said) s
 ), decided AS (
 	SELECT t.*, CASE
 		WHEN t.doubt AND t.why = 'the engine was retired' THEN 'an operator, who retired the engine'
@@ -143,27 +144,29 @@ WITH known AS (
 	FROM chosen c
 	UNION ALL
 	SELECT h.taken_at, 5, h.n, 'window', h.issue, 'issue ' || h.issue || ': taken by the engine on ' || h.host
-		|| ' (window ' || h.session || '.' || h.n || '), not known yet'
-		|| CASE WHEN h.dead THEN '; that engine is gone, they wait until it comes back or is retired' ELSE '' END,
+		|| ' (window ' || h.session || '.' || h.n || '), not known yet' || h.gone,
 		jsonb_build_object('session', h.session, 'window', h.n, 'kind', h.kind, 'host', h.host, 'alive', NOT h.dead)
 	FROM held h
 	WHERE NOT EXISTS (SELECT FROM fact f WHERE f.issue = h.issue AND f.session = h.session AND f.n = h.n)
+		AND NOT EXISTS (SELECT FROM deferral f WHERE f.issue = h.issue AND f.subscriber = $1::bigint
+			AND f.session = h.session AND f.n = h.n) -- told below
 	UNION ALL
 	SELECT d.at, 6, d.attempt, CASE WHEN d.outcome IS NULL THEN 'attempt' ELSE 'delivery' END, d.issue,
 		'issue ' || d.issue || ': ' || CASE
 			WHEN d.outcome IS NULL AND d.cause LIKE 'second fact: %' THEN 'a second word about it: '
 				|| substr(d.cause, 14)
 			WHEN d.outcome IS NULL AND d.cause LIKE 'in doubt, not sent again%' THEN 'stays in doubt'
-			WHEN d.outcome IS NULL AND d.doubt THEN 'try ' || d.attempt || ' is in doubt: handed over, the answer was never seen'
+			WHEN d.outcome IS NULL AND d.doubt THEN 'try ' || d.attempt || ' is in doubt: ' || h.over
 			WHEN d.outcome IS NULL THEN 'try ' || d.attempt
 			WHEN d.outcome = 'delivered' THEN 'delivered' WHEN d.outcome = 'refused' THEN 'refused for good'
 			WHEN d.outcome = 'skipped' THEN 'not sent' WHEN d.outcome = 'expired' THEN 'given up, its time was over'
-			ELSE 'in doubt: handed over, the answer was never seen' END
+			ELSE 'in doubt: ' || h.over END
 		|| coalesce(CASE WHEN d.doubt THEN ', relay ' ELSE ' by ' END || d.relay_name, '')
 		|| CASE WHEN d.outcome IS NOT NULL AND d.attempt > 1 THEN ' at try ' || d.attempt ELSE '' END
 		|| ' (window ' || coalesce(d.place, d.session || '.' || d.n) || ')'
 		|| CASE WHEN d.outcome IS NULL AND NOT d.doubt AND d.cause NOT LIKE 'second fact: %'
-			THEN ': ' || regexp_replace(d.cause, '^in doubt, ', '') ELSE '' END
+			THEN ': ' || CASE WHEN d.cause LIKE 'in doubt, not sent again: %'
+				THEN 'not sent again: ' || coalesce(d.reply, substr(d.cause, 27)) ELSE d.cause END ELSE '' END
 		|| coalesce(', "' || d.answer || '"', '') || coalesce(', queue id ' || d.queue_id, '')
 		|| CASE WHEN d.outcome IN ('skipped', 'expired') THEN coalesce(': ' || d.reply, '')
 			WHEN d.doubt THEN coalesce(': ' || d.why, '') ELSE '' END
@@ -174,6 +177,10 @@ WITH known AS (
 			WHEN d.doubt AND EXISTS (SELECT FROM deferral f WHERE f.issue = d.issue AND f.subscriber = $1::bigint)
 				THEN '; an operator has it go once more'
 			WHEN d.doubt AND d.after_doubt THEN '; it had gone once more already, so it stays so'
+			WHEN d.doubt AND EXISTS (SELECT FROM fact b WHERE b.issue = d.issue AND b.cause LIKE 'in doubt, not sent again%')
+				THEN '; it was to go once more'
+			WHEN d.doubt AND c.ended_at IS NOT NULL AND (d.lost OR c.doubt <> 'skip')
+				THEN '; its issue has ended, so it stays so'
 			WHEN d.doubt AND d.lost THEN '; an operator decides (digestctl issue settle ' || d.issue || ')'
 			WHEN d.doubt AND c.doubt = 'skip' THEN '; not sent again, as the list has it'
 			WHEN d.doubt THEN '; an operator may decide (digestctl issue settle ' || d.issue || ')' ELSE '' END
@@ -190,6 +197,8 @@ WITH known AS (
 			'copy_may_exist', d.after_doubt AND d.outcome IS DISTINCT FROM 'skipped'
 				OR coalesce(d.cause LIKE 'second fact: delivered', false))
 	FROM decided d JOIN chosen c ON c.id = d.issue
+	CROSS JOIN LATERAL (SELECT CASE WHEN d.lost THEN 'it may have been handed over'
+		ELSE 'handed over, the answer was never seen' END AS over) h
 	UNION ALL
 	SELECT CASE WHEN f.session IS NULL THEN f.due_at ELSE coalesce(p.taken_at, f.due_at) END, 8, f.tries, 'deferral', f.issue,
 		'issue ' || f.issue || ': ' || CASE WHEN c.ended_at IS NOT NULL THEN 'would have been tried again, but it is ' || c.state
@@ -197,9 +206,10 @@ WITH known AS (
 				|| f.session || '.' || f.n || ')'
 			WHEN c.state = 'paused' THEN 'will be tried again, but the issue is paused'
 			WHEN f.due_at <= $3::timestamptz THEN 'is due to be tried again' ELSE 'will be tried again' END
-		|| ', after ' || f.tries || CASE f.tries WHEN 1 THEN ' try' ELSE ' tries' END || ': ' || f.cause,
+		|| ', after ' || f.tries || CASE f.tries WHEN 1 THEN ' try' ELSE ' tries' END || ': ' || f.cause
+		|| coalesce(p.gone, ''),
 		jsonb_build_object('tries', f.tries, 'doubts', f.doubts, 'cause', f.cause, 'reply', f.reply, 'code', f.code,
-			'due_at', f.due_at, 'session', f.session, 'window', f.n, 'host', p.host)
+			'due_at', f.due_at, 'session', f.session, 'window', f.n, 'host', p.host, 'alive', NOT p.dead)
 	FROM chosen c JOIN deferral f ON f.issue = c.id AND f.subscriber = $1::bigint
 	LEFT JOIN place p ON p.session = f.session AND p.n = f.n
 	UNION ALL

@@ -6,16 +6,20 @@ SELECT i.id AS issue, l.name || '/' || e.name AS edition, i.state::text AS state
 		CASE
 		WHEN i.state <> 'open' THEN i.state::text
 		WHEN NOT EXISTS (SELECT 1 FROM session WHERE NOT dead) THEN 'no engine runs'
-		WHEN w.in_flight > 0 OR n.lanes_due > 0 THEN 'being sent'
+		WHEN w.living > 0 OR n.lanes_due > 0 THEN 'being sent'
 		WHEN n.lanes_left > 0 THEN 'other zones from ' || to_char(n.lanes_from AT TIME ZONE 'UTC', 'DD Mon HH24:MI "UTC"')
 		WHEN d.deferred > 0 THEN 'next try ' || to_char(d.next_try AT TIME ZONE 'UTC', 'DD Mon HH24:MI:SS "UTC"')
+		WHEN w.in_flight > 0 THEN 'held by an engine that is away'
+		WHEN EXISTS (SELECT FROM issue_doubts(i.id) t JOIN delivery v ON v.issue = i.id AND v.subscriber = t.subscriber
+			WHERE v.reason LIKE 'in doubt, held:%') THEN 'in doubt: see issue settle'
 		ELSE 'about to end'
 		END AS why
 	FROM issue i JOIN edition e ON e.id = i.edition JOIN list l ON l.id = i.list
 	CROSS JOIN LATERAL (
-		SELECT coalesce(sum(delivered + refused + expired + skipped + in_doubt), 0)::bigint AS ended_readers,
-			coalesce(sum(size) FILTER (WHERE settled_at IS NULL), 0)::bigint AS in_flight
-		FROM send_window WHERE issue = i.id) w
+		SELECT coalesce(sum(o.delivered + o.refused + o.expired + o.skipped + o.in_doubt), 0)::bigint AS ended_readers,
+			coalesce(sum(o.size) FILTER (WHERE o.settled_at IS NULL), 0)::bigint AS in_flight,
+			count(*) FILTER (WHERE o.settled_at IS NULL AND NOT s.dead) AS living
+		FROM send_window o JOIN session s ON s.id = o.session WHERE o.issue = i.id) w
 	CROSS JOIN LATERAL (
 		SELECT count(*) AS deferred, min(due_at) AS next_try FROM deferral
 		WHERE issue = i.id AND session IS NULL) d

@@ -4,9 +4,13 @@ The engine's part is done by the functions that the real one calls, so what dige
 it would show of a real one.
 """
 
+import fcntl
 import json
 import os
+import pty
+import struct
 import subprocess
+import termios
 import uuid
 
 import psycopg2
@@ -142,6 +146,23 @@ class Newsroom:
         assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
         self.errors = done.stderr
         return done.stdout
+
+    def on_terminal(self, *words, columns=80):
+        """What digestctl shows on a terminal of so many columns."""
+        terminal, program = pty.openpty()
+        fcntl.ioctl(program, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        with subprocess.Popen([self.program, "--config", self.config, *map(str, words)], stdout=program,
+                              stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as process:
+            os.close(program)
+            seen = b""
+            try:
+                while part := os.read(terminal, 4096):
+                    seen += part
+            except OSError:
+                pass  # the program has closed its end
+            process.wait(timeout=PATIENCE)
+        os.close(terminal)
+        return seen.decode().replace("\r\n", "\n")
 
     def json(self, *words, status=0):
         return json.loads(self.ctl(*words, "--json", status=status))

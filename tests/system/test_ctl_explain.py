@@ -54,6 +54,43 @@ def test_queue_names_what_holds_an_issue(busy, prepare, why):
     assert busy.json("queue")["issues"][0]["why"] == why
 
 
+def test_queue_tells_when_an_engine_that_is_away_or_an_operator_is_waited_for(busy):
+    def why():
+        return busy.json("queue")["issues"][0]["why"]
+    busy.ask("UPDATE session SET dead = true")
+    away = busy.session
+    busy.engine("mail2")
+    n, readers = busy.take()
+    assert why() == "being sent"
+    busy.deliver(busy.issue, n, readers)
+    busy.settle(n, delivered=len(readers))
+    busy.take()
+    assert why().startswith("next try ")
+    busy.ask("UPDATE deferral SET due_at = now()")
+    n, readers = busy.take("retry")
+    busy.deliver(busy.issue, n, readers, attempt=2)
+    busy.settle(n, delivered=1)
+    assert why() == "held by an engine that is away"
+    busy.ctl("engine", "retire", busy.one("SELECT engine FROM session WHERE id = %s", away), "--yes")
+    busy.take("sweep")
+    assert why() == "in doubt: see issue settle"
+    busy.ctl("issue", "settle", busy.issue, "--doubt", "skip", "--yes")
+    assert why() == "about to end"
+    busy.take("sweep")
+    assert busy.json("queue")["issues"] == []
+
+
+@pytest.mark.parametrize("words", [["engine", "ls"], ["issue", "show"], ["issue", "audit"], ["db", "check"],
+                                   ["explain", "r4@one.example"], ["queue"]])
+def test_what_is_told_fits_a_terminal_also_when_it_is_broken(busy, words):
+    busy.ask("SET session_replication_role = replica")
+    busy.ask("UPDATE lane SET cursor = 7")
+    busy.ask("UPDATE delivery SET n = 77 WHERE subscriber = 1")
+    words = words + [busy.issue] if words[0] == "issue" else words
+    lines = busy.on_terminal(*words).splitlines()
+    assert len(lines) >= 2 and max(map(len, lines)) <= 80, lines
+
+
 # ---- explain -----------------------------------------------------------------------------------
 
 
@@ -207,7 +244,7 @@ def last(news, reader):
     ("in doubt: the process ended", "skip", "the engine's next life, from its journal", "not sent again"),
     ("in doubt, held: the journal is missing", "resend", "the engine's next life, without its journal",
      "an operator decides (digestctl issue settle"),
-    ("in doubt, held: the engine was retired", "resend", "an operator, who retired the engine", "an operator decides"),
+    ("in doubt, held: the engine was retired", "skip", "an operator, who retired the engine", "an operator decides"),
     ("in doubt, held: the engine is gone", "resend", "another engine, which found this one gone", "an operator decides"),
 ])
 def test_who_decided_that_it_is_in_doubt_and_what_follows(busy, reason, policy, decided_by, becomes):
@@ -216,10 +253,39 @@ def test_who_decided_that_it_is_in_doubt_and_what_follows(busy, reason, policy, 
     busy.ask("UPDATE delivery SET reason = %s WHERE subscriber = 4", reason)
     busy.ask("SET session_replication_role = DEFAULT")
     text, detail = last(busy, 4)
-    assert "in doubt: handed over, the answer was never seen, relay local (window 1.1 of mail1): " in text
+    # Whoever is held because a journal was lost may never have been begun.
+    what = "it may have been handed over" if "held" in reason else "handed over, the answer was never seen"
+    assert f"in doubt: {what}, relay local (window 1.1 of mail1): " in text
     assert f"; decided by {decided_by}; {becomes}" in text and text.endswith("; they have it or not")
     assert reason.split(": ")[1] in text
     assert (detail["decided_by"], detail["policy"], detail["copy_may_exist"]) == (decided_by, policy, False)
+    busy.ctl("issue", "settle", busy.issue, "--doubt", "resend", "--yes")
+    n, _ = busy.take("retry")
+    busy.deliver(busy.issue, n, [4], attempt=2, code=250)
+    busy.settle(n, delivered=1)
+    before = [text for kind, text in story(busy, 4) if kind == "attempt"]
+    assert len(before) == 1 and f"try 1 is in doubt: {what}, " in before[0]
+    assert f"; decided by {decided_by}; it went once more" in before[0]
+
+
+def test_a_doubt_of_an_issue_that_has_ended_waits_for_nobody(busy):
+    busy.ask("UPDATE list SET doubt = 'resend'")
+    busy.ctl("issue", "cancel", busy.issue, "--yes")
+    busy.deliver(busy.issue, busy.held, [5])
+    busy.settle(busy.held, delivered=1)
+    busy.take("sweep")
+    assert "; its issue has ended, so it stays so; they have it or not" in last(busy, 4)[0]
+
+
+def test_a_doubt_whose_reader_left_before_it_went_again_says_so(busy):
+    busy.ctl("issue", "settle", busy.issue, "--doubt", "resend", "--yes")
+    put(busy, 4, "unsubscribe", "unsubscribed")
+    n, _ = busy.take("retry")
+    busy.deliver(busy.issue, n, [4], outcome="skipped", attempt=2, reason="unsubscribed")
+    busy.settle(n, skipped=1)
+    lines = [text for kind, text in story(busy, 4) if kind in ("attempt", "delivery")]
+    assert "; it was to go once more; they have it or not" in lines[0]
+    assert "stays in doubt" in lines[1] and lines[1].endswith(": not sent again: unsubscribed")
 
 
 def test_an_operators_word_about_a_doubt_is_told(busy):
@@ -271,6 +337,16 @@ def test_a_second_fact_is_told_with_the_copy_it_means(busy):
 def test_who_waits_with_an_engine_that_is_gone_is_told_so(busy):
     busy.ask("UPDATE session SET dead = true")
     assert last(busy, 5)[0].endswith("; that engine is gone, they wait until it comes back or is retired")
+
+
+def test_a_retry_that_is_held_is_told_once(busy):
+    busy.ask("UPDATE deferral SET due_at = now()")
+    n, _ = busy.take("retry")
+    where = f"is being tried again by the engine on mail1 (window 1.{n}), after 1 try: mailbox full"
+    assert [text for kind, text in story(busy, 3)[3:]] == [f"issue {busy.issue}: {where}"]
+    busy.ask("UPDATE session SET dead = true")
+    assert [text for kind, text in story(busy, 3)[3:]] == [
+        f"issue {busy.issue}: {where}; that engine is gone, they wait until it comes back or is retired"]
 
 
 def test_a_window_that_the_next_life_settled_is_told(busy):

@@ -238,6 +238,11 @@ def test_show_tells_lanes_numbers_and_who_is_put_off(news):
     text = news.ctl("issue", "show", issue)
     for words in ("Story 2", "Delivered:", "mailbox full", "452 4.2.2 full", "PROVIDER"):
         assert words in text
+    assert "lanes are left" not in text
+    news.ask("INSERT INTO lane (issue, zone, provider, not_before) VALUES (%s, 'Asia/Tokyo', 'gmail', now())", issue)
+    text = news.ctl("issue", "show", issue)
+    assert "1 of 2 lanes are left:" in text and "Asia/Tokyo" in text and "UTC  " not in text.split("lanes are left:")[1]
+    assert len(news.json("issue", "show", issue)["lane_list"]) == 2
 
 
 def test_show_of_an_unknown_issue_is_not_found(news):
