@@ -288,6 +288,9 @@ int outbox_reload(struct outbox *o, const struct settings *settings, struct why 
 	if (r == 0) {
 		o->settings = settings;
 		rendering_set_templates(o->rendering, settings->templates_dir);
+		/* Also before the pace is measured again. */
+		if (o->window_size > (size_t)settings->window.size)
+			o->window_size = (size_t)settings->window.size;
 	}
 	return r;
 }

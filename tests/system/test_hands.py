@@ -168,7 +168,6 @@ def test_another_relay_takes_over_and_the_old_one_answers_what_it_has(held):
 
 def test_a_reload_holds_for_what_comes_next(held):
     engine, news, smtpd, gate, issue = held
-    assert news.rows("SELECT n, size FROM send_window ORDER BY n") == [(1, 100), (2, 100)]
     engine.configure([{"port": smtpd.port}], extra="""
         window = { size = 10; };
         timing = { orphan_after = "2 h"; };
@@ -176,11 +175,12 @@ def test_a_reload_holds_for_what_comes_next(held):
     engine.signal(signal.SIGHUP)
     engine.wait_for(lambda: "The configuration was read again" in engine.log())
     assert engine.log().count("this takes effect at the next start") == 1
-    assert "timing.orphan_after was changed: this takes effect at the next start" in engine.log()
+    assert "timing was changed: this takes effect at the next start" in engine.log()
+    under_way = 1 + news.value("SELECT max(n) FROM send_window")  # and the turn that was asked already
     smtpd.rules.append(Rule({"stage": "rcpt", "match": f"^reader{READERS}@", "reply": "451 4.2.0 Later"}))
     gate.open()
     engine.wait_for(lambda: states(news, issue) == (READERS - 1, 0, 1, 0))
-    assert {size for size, in news.rows("SELECT size FROM send_window WHERE n > 2")} == {10}
+    assert 0 < news.value("SELECT max(size) FROM send_window WHERE n > %s", under_way) <= 10
     # Up to two seconds before.
     assert news.value("SELECT due_at > first_at + interval '3 s' FROM deferral")
 
