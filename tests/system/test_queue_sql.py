@@ -611,6 +611,17 @@ def test_a_take_of_another_leaves_the_lane_alone(q):
     first.close()
 
 
+def test_only_who_is_due_is_tried_again(q):
+    soon, later = q.reader(), q.reader()
+    issue, session = q.open(), q.session()
+    for reader, due in (soon, "'2026-11-24 12:00:00+00'"), (later, "'2026-11-24 12:00:01+00'"):
+        q.run(on_deferral(subscriber=str(reader), due_at=due).format(issue=issue))
+    assert q.take("retry", session, 1, now="2026-11-24 11:59:59+00") is None
+    assert q.take("retry", session, 1) == [soon]
+    assert q.take("retry", session, 2) is None
+    assert q.take("retry", session, 2, now="2026-11-24 12:00:01+00") == [later]
+
+
 def test_lanes_open_at_their_own_time(q):
     edition = q.edition("mornings", "daily 07:00", "reader", starts="2020-01-01")
     east, west = q.reader(edition=edition, zone="Asia/Tokyo"), q.reader(edition=edition, zone="America/New_York")
