@@ -19,7 +19,7 @@ BUILD_LIMIT = 1800
 NEEDS = {
     "test_queue_sql.py": set(), "test_retry_size.py": set(), "test_schema.py": set(),
     "test_smtp.py": {"build/system/smtp_driver"}, "test_relay.py": {"build/system/relay_driver"},
-    "test_check.py": {"all"}, "test_hands.py": {"all"},
+    "test_check.py": {"all"}, "test_hands.py": {"all"}, "test_promise.py": {"build/digestd", "faults"},
     **{f"test_{name}.py": {"build/digestd"} for name in (
         "engine", "outbox", "sessions", "takeover", "engines", "failover")},
 }

@@ -236,26 +236,32 @@ static void success_is_of_its_stage(void **state)
 	assert_int_equal(reply_verdict(SMTP_RSET, 421, NULL).class, REPLY_RELAY);
 }
 
+static void check_verdict(enum smtp_stage stage, int code, int subject, int detail)
+{
+	char status[SMTP_ENHANCED];
+	snprintf(status, sizeof(status), "%d.%d.%d", code / 100, subject, detail);
+	struct verdict v = reply_verdict(stage, code, status);
+	assert_int_not_equal(v.class, REPLY_ACCEPTED);
+	assert_int_equal(v.suppress, v.class == REPLY_GONE);
+	assert_true(!v.suppress || (v.final && code >= 500));
+	assert_true(code >= 500 || !v.final); /* 4xx is never for good */
+	assert_int_equal(v.breaker, v.class == REPLY_RELAY);
+	if (v.class != REPLY_RELAY)
+		assert_true(v.spends_try);
+	else
+		assert_int_equal(v.spends_try, stage == SMTP_DOT);
+}
+
 static void verdicts_keep_to_their_class(void **state)
 {
 	(void)state;
+	static const int details[] = {0, 1, 2, 3, 4, 5, 6, 10, 28, 509};
 	for (int stage = SMTP_MAIL; stage <= SMTP_DOT; stage++)
 		for (int code = 400; code < 600; code++)
-			for (int subject = 0; subject <= 7; subject++) {
-				char status[SMTP_ENHANCED];
-				snprintf(status, sizeof(status), "%d.%d.1", code / 100, subject);
-				struct verdict v =
-				    reply_verdict((enum smtp_stage)stage, code, status);
-				assert_int_not_equal(v.class, REPLY_ACCEPTED);
-				assert_int_equal(v.suppress, v.class == REPLY_GONE);
-				assert_true(!v.suppress || (v.final && code >= 500));
-				assert_true(code >= 500 || !v.final); /* 4xx is never for good */
-				assert_int_equal(v.breaker, v.class == REPLY_RELAY);
-				if (v.class != REPLY_RELAY)
-					assert_true(v.spends_try);
-				else
-					assert_int_equal(v.spends_try, stage == SMTP_DOT);
-			}
+			for (int subject = 0; subject <= 7; subject++)
+				for (size_t i = 0; i < ELEMENTS(details); i++)
+					check_verdict((enum smtp_stage)stage, code, subject,
+						      details[i]);
 }
 
 static void a_sender_that_is_refused_costs_no_reader(void **state)
