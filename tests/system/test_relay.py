@@ -130,6 +130,14 @@ def test_421_sends_mails_over_another_relay_at_once():
     assert breakers(events, 1)[0]
 
 
+def test_a_relay_that_cuts_each_connection_is_in_trouble():
+    with Server(rules=[{"stage": "mail", "cut": "before"}]) as cutting, Server() as up:
+        events = drive(f"{cutting.port}:2", f"{up.port}:2", mails=100)
+        check_truth(events, cutting, up)
+    assert states(events) == {"accepted": 100}
+    assert True in breakers(events, 1)
+
+
 def test_a_relay_that_takes_few_connections_is_used_with_those():
     with Server(rules=[{"stage": "dot", "delay": 0.02}], at_once=2) as smtpd:
         events = drive(f"{smtpd.port}:8", mails=60)
