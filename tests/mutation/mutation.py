@@ -32,7 +32,8 @@ import mutants as listed  # noqa: E402
 from tree import TooLong, Tree, adopt_orphans, bring, end_descendants  # noqa: E402
 
 # What is run when the named tests noticed nothing.
-HEART_UNITS = ["test_window", "test_journal", "test_retry", "test_reply", "test_rendering", "test_identity", "test_watch"]
+HEART_UNITS = ["test_window", "test_journal", "test_retry", "test_reply", "test_rendering", "test_identity", "test_watch",
+               "test_recall"]
 HEART = ["queue_sql", "smtp", "relay", "engine", "outbox", "promise", "schema", "audit", "check", "hands", "sessions", "takeover",
          "engines", "database_faults", "failover", "retry_size", "ctl_issue", "ctl_explain", "fault_points"]
 

@@ -553,7 +553,8 @@ def test_a_take_leaves_out_who_may_not_be_sent_to(q):
 
 
 @pytest.mark.parametrize("kind", ["fresh", "retry", "sweep"])
-@pytest.mark.parametrize("fence", ["dead session", "no session", "paused issue", "cancelled issue", "busy"])
+@pytest.mark.parametrize("fence", ["dead session", "no session", "paused issue", "cancelled issue", "busy",
+                                   "unready history"])
 def test_a_take_is_fenced(q, kind, fence):
     reader = q.reader()
     issue, session = q.open(), q.session()
@@ -565,6 +566,9 @@ def test_a_take_is_fenced(q, kind, fence):
     busy = ["other"] if fence == "busy" else []
     if fence == "dead session":
         q.run("UPDATE session SET dead = true")
+    elif fence == "unready history":
+        q.run("INSERT INTO server (system_identifier, timeline, cause, seen_at)"
+              " SELECT h.system_identifier, h.timeline, 'new timeline', now() FROM server_here() h")
     elif fence == "paused issue":
         q.run("UPDATE issue SET state = 'paused'")
     elif fence == "cancelled issue":

@@ -273,6 +273,18 @@ def test_a_reply_that_was_read_counts_though_the_connection_is_cut_behind_it():
     assert of(events, "outcome", 2)[0]["queue_id"] != ""
 
 
+@pytest.mark.parametrize("dots", [0, 1])
+def test_a_good_reply_before_the_dot_is_out_accepts_nothing(dots):
+    """With a dot that begins a line, body and final dot are one large write, begun after its intent."""
+    rule = {"stage": "body", "reply": "250 2.0.0 Ok", "match": "^r2@", "times": 1}
+    with Server(rules=[rule]) as smtpd:
+        events = drive(smtpd, size=24_000_000, mails=3, dots=dots)
+        reconcile(smtpd, events, mails=3)
+    third = [e for e in events if e.get("mail") == 2]
+    assert "outcome" not in [e["event"] for e in third[:2]] and third[-1]["class"] == "accepted"
+    assert not of(events, "doubt")
+
+
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("after", [1, 1_000_000])
 @pytest.mark.parametrize("reply,kind", [
@@ -472,6 +484,16 @@ def test_more_replies_than_commands_are_no_answer_to_the_next_mail():
         with Server(rules=[dict(rule)], pipelining=pipelining) as smtpd:
             events = drive(smtpd)
             reconcile(smtpd, events)
+
+
+def test_replies_that_are_left_are_no_answers_to_the_next_mail():
+    """The next one's reader is refused; who takes what is left for answers believes that it was accepted."""
+    rules = [{"stage": "dot", "reply": b"250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n250 Ok\r\n354 Go\r\n", "keep": True, **THIRD},
+             {"stage": "rcpt", "match": "^r3@", "reply": "550 5.1.1 No such user"}]
+    with Server(rules=rules, pipelining=False) as smtpd:
+        events = drive(smtpd)
+        reconcile(smtpd, events)
+    assert of(events, "outcome", 3)[-1]["code"] == 550
 
 
 # ---- memory ---------------------------------------------------------------------------------------
