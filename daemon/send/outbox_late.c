@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/faultpoint.h"
 #include "base/log.h"
 #include "queries.h"
 #include "send/outbox_inside.h"
@@ -144,6 +145,7 @@ static void on_told(void *user, const struct db_end *end)
 		late_free(l);
 		return;
 	}
+	FAULT_POINT("late-told");
 	if (end->outcome == DB_DONE)
 		log_notice("%zu windows had been closed by others: of %d readers it is known now",
 			   l->n, l->known);
@@ -179,6 +181,7 @@ static int tell(struct late *l)
 		log_error("%s", why.text[0] ? why.text : strerror(-r));
 		return r;
 	}
+	FAULT_POINT("late-journal-read");
 	bool whole = state.found && state.same_boot && !state.torn;
 	struct db_tx *tx = db_tx_new(l->o->parts.db, "tell of closed windows");
 	for (size_t i = 0; i < l->n; i++) {

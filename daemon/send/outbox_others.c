@@ -83,6 +83,7 @@ static usec_t stood(const struct outbox *o, const struct watch *w)
 static int on_buried(struct db_tx *tx, const struct pg_result *rows, void *user)
 {
 	(void)tx, (void)user;
+	FAULT_POINT("others-buried");
 	if (db_rows(rows) == 1 && db_bool(rows, 0, 1))
 		log_warning(
 		    "session %d stood still for too long and is taken for dead; its lanes go "
@@ -98,11 +99,13 @@ static void bury(struct outbox *o, const struct watch *w)
 	params_int64(&p, w->value);
 	params_usec(&p, clock_now());
 	db_query(o->parts.db, sql_session_bury, &p, on_buried, NULL, NULL);
+	FAULT_POINT("others-bury-sent");
 }
 
 static int on_orphaned(struct db_tx *tx, const struct pg_result *rows, void *user)
 {
 	(void)tx, (void)user;
+	FAULT_POINT("others-orphaned");
 	if (db_rows(rows) == 1 && !db_is_null(rows, 0, 1))
 		log_warning(
 		    "the windows of engine %d, which is gone, were closed: %d readers are in "
@@ -119,6 +122,7 @@ static void close_orphans(struct outbox *o, const struct watch *w, bool retired)
 	params_text(&p, retired ? "the engine was retired" : "the engine is gone");
 	params_usec(&p, clock_now());
 	db_query(o->parts.db, sql_engine_orphan, &p, on_orphaned, NULL, o);
+	FAULT_POINT("others-orphan-sent");
 }
 
 static int on_gone(struct db_tx *tx, const struct pg_result *rows, void *user)
