@@ -3,7 +3,7 @@
     with Proxy(cluster) as proxy:
         proxy.cut(b"COMMIT", answered=False)   # the server does it, the client never hears of it
 
-`before=True` cuts before the server gets the word; `reply` is said to the client in the server's
+`away` lets nobody through, drop() ends what is there. `before=True` cuts before the server gets the word; `reply` is said to the client in the server's
 place before the cut; `after` waits until that word went over the same connection. Each cut happens
 once.
 """
@@ -38,6 +38,8 @@ class Proxy:
         self.after = b""
         self.reply = b""
         self.silent = False  # takes connections, says nothing
+        self.away = False    # nobody gets through
+        self.clients = set()
         self.hits = 0
         self.socket = None
         self.thread = None
@@ -50,6 +52,14 @@ class Proxy:
         self.after = after
         self.reply = reply
         self.word = word
+
+    def drop(self):
+        """Ends the connections that there are."""
+        for client in list(self.clients):
+            try:
+                client.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it has just ended
 
     def start(self):
         path = os.path.join(self.home, SOCKET_NAME)
@@ -76,7 +86,16 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client):
+        self.clients.add(client)
+        try:
+            self._pass_on(client)
+        finally:
+            self.clients.discard(client)
+
+    def _pass_on(self, client):
         with client, socket.socket(socket.AF_UNIX) as server:
+            if self.away:
+                return
             if self.silent:
                 client.recv(1 << 16)
                 while client.recv(1 << 16):

@@ -29,6 +29,7 @@ line, --rule '{"stage": "rcpt", "match": "^bob@", "reply": "550 5.1.1 No such us
 import argparse
 import asyncio
 import base64
+import collections
 import datetime
 import ipaddress
 import json
@@ -108,6 +109,7 @@ class Rule:
         self.skip = spec.get("skip", 0)
         self.times = spec.get("times")
         self.held = 0  # so often it was the reply
+        self.held_for = collections.Counter()  # ... to whom, by the name in EHLO
 
     def holds(self, session, address):
         if self.spec.get("session", session.number) != session.number:
@@ -122,6 +124,7 @@ class Rule:
                 return False
             self.times -= 1
         self.held += 1
+        self.held_for[session.hello] += 1
         return True
 
 
@@ -160,7 +163,8 @@ class Session(asyncio.Protocol):
         self.tls = bool(server.smtps)
         self.user = None
         self.login = None  # what of AUTH is awaited
-        self.mails = 0
+        self.mails = 0  # so many dots came
+        self.hello = None  # the name in EHLO
         self.transport = None
         self.forget()
 
@@ -314,11 +318,13 @@ class Session(asyncio.Protocol):
 
     def do_ehlo(self, name):
         self.forget()
+        self.hello = name
         self.answer("ehlo", [f"250 {self.server.name}"] +
                     ["250 " + word for word in self.server.offers(self)])
 
     def do_helo(self, name):
         self.forget()
+        self.hello = name
         self.answer("ehlo", f"250 {self.server.name}")
 
     def do_noop(self, rest):
@@ -485,6 +491,7 @@ class Session(asyncio.Protocol):
     def take_message(self, message):
         number = self.server.next_id()
         self.mails += 1
+        self.server.dots[self.number] = self.mails
         address = self.address()
         refused = not self.recipients and not self.server.lone_dot_accepted
         reply = ("554 5.5.1 No valid recipients" if refused
@@ -518,6 +525,7 @@ class Server:
         self.data_anyway, self.lone_dot_accepted, self.idle = data_anyway, lone_dot_accepted, idle
         self.keep_bodies, self.log_commands = keep_bodies, log_commands
         self.accepted, self.commands, self.sessions = [], [], set()
+        self.dots = {}  # how many came on each connection, by its number
         self.connections = self.ids = self.count = self.most_sessions = 0
         self.known, self.tasks = {}, set()
         self.loop = self.listener = self.thread = None
@@ -589,7 +597,8 @@ class Server:
         ends = message.count(b"\r\n")
         bare = message.count(b"\r") + message.count(b"\n") - 2 * ends
         self.count += 1
-        entry = {"id": number, "session": session.number, "from": session.sender,
+        entry = {"id": number, "session": session.number, "nth": session.mails,
+                 "hello": session.hello, "from": session.sender,
                  "rcpt": session.recipients, "size": len(message), "bare": bare,
                  "parameters": session.parameters, "tls": session.tls, "user": session.user,
                  "at": time.time()}

@@ -131,16 +131,20 @@ class Node(Cluster):
 
 
 class Pair:
-    def __init__(self, synchronous=True, settings=None):
+    def __init__(self, synchronous=True, nodes=None):
         self.synchronous = synchronous
-        self.primary = Node(settings=settings)
-        self.standby = Node(settings=settings)
-        self.nodes = [self.primary, self.standby]
+        self.nodes = nodes or [Node(), Node()]
+        self.primary, self.standby = self.nodes
         self.old = None
 
     def start(self):
         self.primary.start()
         self.standby.back_up(self.primary)
+        return self.join_up()
+
+    def join_up(self):
+        """Starts both; their data are there, and the same."""
+        self.primary.start()
         self.standby.follow(self.primary)
         self.wait_streaming()
         self.confirm(self.synchronous)
