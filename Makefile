@@ -182,19 +182,22 @@ check: deps-test ## everything that must hold: builds, unit and system tests, wi
 	@sh tests/check.sh
 
 # Rounds of chaos, each the seed that drew it (tests/chaos/chaos.py tells more): SEED=100 ROUNDS=50 is
-# the seeds 100 to 149. RESUME=1 leaves out those that were good before.
+# the seeds 100 to 149. RESUME=1 leaves out those that were good before. JOBS run side by side; PLACE
+# is where the database stands (plain, plain+pooled, pair, pair+pooled), which each seed draws.
 ROUNDS  ?= 40
 SEED    ?= 1
 READERS ?= 2000
 ENGINES ?= 3
 POLICY  ?=
+PLACE   ?=
+JOBS    ?= 1
 RESUME  ?=
 
 .PHONY: chaos
-chaos: all faults $(O)/system/store_driver ## deliver while everything goes wrong: ROUNDS, SEED, READERS, POLICY
+chaos: all faults $(O)/system/store_driver ## deliver while everything goes wrong: ROUNDS, SEED, READERS, POLICY, PLACE, JOBS
 	@/usr/bin/python3 -B tests/chaos/chaos.py --build "$(O)" --rounds $(ROUNDS) --seed $(SEED) \
 		--readers $(READERS) --engines $(ENGINES) $(if $(POLICY),--policy $(POLICY)) \
-		$(if $(RESUME),--resume)
+		$(if $(PLACE),--place $(PLACE)) --jobs $(JOBS) $(if $(RESUME),--resume)
 
 # Mutants of the heart: MUTANTS="3-7 journal-*" chooses (tests/mutation/mutation.py tells more),
 # RESUME=1 leaves out those that were caught before. ROUNDS of chaos are for what no test notices.

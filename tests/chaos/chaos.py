@@ -2,19 +2,23 @@
 """Rounds of chaos: engines deliver an issue while everything goes wrong that a seed has drawn; then what
 the store says is held against what the SMTP server itself wrote down.
 
-    make chaos ROUNDS=40 SEED=7 READERS=2000 ENGINES=3 POLICY=skip
+    make chaos ROUNDS=40 SEED=7 READERS=2000 ENGINES=3 POLICY=skip PLACE=pair+pooled JOBS=2
 
 A round is its seed: `SEED=107 ROUNDS=1` runs one of them again. A long run is made of ranges of seeds;
-with --resume, seeds that the state file has as good are not run again.
+with --resume, seeds that the state file has as good are not run again. A round mostly waits, so as
+many as the machine can bear run side by side (--jobs), each with a server of its own.
 
-    world.py   the database, engines, proxies, the SMTP server: all that can be done to them
+    place.py   where the database stands: alone, with a standby, behind a pooler
+    world.py   engines, proxies, the SMTP server: all that can be done to them
     faults.py  what goes wrong          people.py  what readers do meanwhile
     judge.py   what must hold           chaos.py   this: one round after the other
 """
 
 import argparse
 import json
+import multiprocessing
 import os
+import queue
 import random
 import shutil
 import signal
@@ -29,12 +33,12 @@ import psycopg2  # noqa: E402
 
 import faults  # noqa: E402
 import people  # noqa: E402
+import place  # noqa: E402
 from judge import Judge  # noqa: E402
-from pg import Cluster  # noqa: E402
 from world import World  # noqa: E402
 
-TEMPLATE = "chaos_template"
-PATIENCE = int(os.environ.get("DIGESTD_PATIENCE", "240"))   # seconds that a round may take to come to its end after the storm
+# Seconds that a round may stand still in after the storm.
+PATIENCE = int(os.environ.get("DIGESTD_PATIENCE", "240"))
 REAL_ONE_IN = 25
 
 
@@ -59,18 +63,20 @@ def settle(world):
 
 
 def come_to_the_end(world):
-    end, looked = time.monotonic() + PATIENCE, 0
-    left = "everything"
-    while time.monotonic() < end:
+    began = moved = time.monotonic()
+    looked, left = 0, "everything"
+    while time.monotonic() < min(moved + PATIENCE, began + 10 * PATIENCE):
         world.tick()
         if time.monotonic() - looked < 0.3:
             continue
         looked = time.monotonic()
         try:
-            left = unsettled(world)
+            before, left = left, unsettled(world)
+            if left != before:
+                moved = looked
             if left is None and not world.steps and all(host.lives() for host in world.hosts):
                 return None
-            if looked > end - PATIENCE + 1:
+            if looked > began + 1:
                 settle(world)
         except psycopg2.Error as error:
             left = str(error)
@@ -78,7 +84,7 @@ def come_to_the_end(world):
 
 
 def storm(world, rng, readers, count, seed):
-    """Everything at the same time: an issue goes out, another one after some seconds."""
+    """Everything at the same time: an issue goes out, and all that was drawn goes wrong."""
     for host in world.hosts:
         host.start()
     people.early(world, rng)
@@ -87,50 +93,58 @@ def storm(world, rng, readers, count, seed):
     world.steps = [(0.0, n, do, arguments) for n, (_, _, do, arguments) in enumerate(sorted(world.steps, key=lambda s: s[:2]))]
     names = faults.draw(world, rng, count, seed)
     people.live(world, rng, readers)
-    while world.now() < faults.STORM:
-        world.tick()
-    while world.database_away:
+    world.ticked = time.monotonic()
+    # All that was laid into the calendar is done before it is undone, however slow the machine is.
+    while world.now() < faults.STORM or world.database_away or world.steps and world.now() < 10 * faults.STORM:
         world.tick()
     faults.calm(world)
     return names
 
 
-def run_round(args, cluster, seed):
+def run_round(args, ground, seed):
+    """Its result, and what there is to say of it."""
     rng = random.Random(seed)
-    drawn = rng.choice(["skip", "resend"])   # in any case, so that what follows is the seed's alone
-    policy = args.policy or drawn
+    # All is drawn in any case, so that what follows is the seed's alone.
+    policy = rng.choice(["skip", "resend"])
     real = rng.randrange(REAL_ONE_IN) == 0
-    name = f"chaos_{seed}"
-    cluster.ask(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    cluster.ask(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER digestd_owner")
-    cluster.ask(f"ALTER DATABASE {name} SET timezone = 'UTC'")
+    kind = rng.choices(place.KINDS, place.WEIGHTS)[0]
+    synchronous = rng.random() < 2 / 3
+    policy, kind = args.policy or policy, args.place or kind
     began = time.monotonic()
-    world = World(args.build, cluster, name, args.readers, args.engines, policy, real)
+    where = place.stand(ground, kind, seed, synchronous)
     try:
-        names = storm(world, rng, args.readers, rng.randrange(4, 10), seed)
-        stuck = come_to_the_end(world)
-        judge = Judge(world)
-        findings = judge.all()
-        if stuck:
-            findings.insert(0, ("the round", "doesn't come to its end: " + stuck))
-        result = {"seed": seed, "policy": policy, "real": real, "readers": args.readers, "engines": args.engines,
-                  "faults": names, "accepted": judge.accepted, "copies": judge.copies, "doubts": judge.doubts,
-                  "allowed": world.doubts_allowed, "lost": judge.lost, "settled": world.settled,
-                  "points": dict(world.hits), "seconds": round(time.monotonic() - began, 1), "ok": not findings}
-        tell(result)
-        if findings:
-            tell_story(args, world, judge, findings, seed)
-        return result
+        world = World(args.build, where, args.readers, args.engines, policy, real)
+        try:
+            set_up = time.monotonic() - began
+            names = storm(world, rng, args.readers, rng.randrange(4, 10), seed)
+            calm = time.monotonic() - began
+            stuck = come_to_the_end(world)
+            ended = time.monotonic() - began
+            judge = Judge(world)
+            findings = judge.all()
+            if stuck:
+                findings.insert(0, ("the round", "doesn't come to its end: " + stuck))
+            result = {"seed": seed, "policy": policy, "place": kind, "synchronous": where.synchronous, "real": real,
+                      "readers": args.readers, "engines": args.engines,
+                      "faults": names, "accepted": judge.accepted, "copies": judge.copies, "doubts": judge.doubts,
+                      "allowed": judge.allowed, "lost": judge.lost, "settled": world.settled,
+                      "points": dict(world.hits), "seconds": round(time.monotonic() - began, 1),
+                      "set_up": round(set_up, 1), "end": round(ended - calm, 1),
+                      "judge": round(time.monotonic() - began - ended, 1), "ok": not findings}
+            said = [line_of(result)]
+            if findings:
+                said += tell_story(args, world, judge, findings, seed)
+            return result, "\n".join(said)
+        finally:
+            world.close()
     finally:
-        world.close()
-        if not args.keep:
-            cluster.ask(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        where.remove(args.keep)
 
 
-def tell(r):
-    print(f"{r['seed']:6} {r['policy']:6}{' real' if r['real'] else ''} {r['accepted']:6} accepted {r['copies']:3} copies"
-          f" {r['doubts']:3}/{r['allowed']} doubts {r['lost']:3} lost, named {r['seconds']:5.1f} s"
-          f" {'ok' if r['ok'] else 'WRONG'}  {' '.join(r['faults'])}", flush=True)
+def line_of(r):
+    return (f"{r['seed']:6} {r['policy']:6} {r['place']}{' real' if r['real'] else ''} {r['accepted']:6} accepted"
+            f" {r['copies']:3} copies {r['doubts']:3}/{r['allowed']} doubts {r['lost']:3} lost, named"
+            f" {r['seconds']:5.1f} s {'ok' if r['ok'] else 'WRONG'}  {' '.join(r['faults'])}")
 
 
 def tell_story(args, world, judge, findings, seed):
@@ -142,6 +156,7 @@ def tell_story(args, world, judge, findings, seed):
         host.die()
         shutil.copytree(host.home, os.path.join(kept, f"engine{host.number}"), dirs_exist_ok=True)
     shutil.copy(os.path.join(world.home, "truth"), kept)
+    shutil.copy(world.cluster.log, os.path.join(kept, "postgresql.log"))
     subprocess.run([os.path.join(world.cluster.bin, "pg_dump"), "-f", os.path.join(kept, "dump.sql"),
                     world.cluster.dsn(database=world.database)], check=False, capture_output=True)
     with open(os.path.join(kept, "story"), "w", encoding="utf-8") as file:
@@ -151,9 +166,8 @@ def tell_story(args, world, judge, findings, seed):
             story = judge.story(who)
             if story:
                 print(f"\n== {who}: {words}\n{story}", file=file)
-    for who, words in findings[:8]:
-        print(f"       {who}: {words}")
-    print(f"       {len(findings)} findings; stories, logs and journals in {kept}", flush=True)
+    return [*(f"       {who}: {words}" for who, words in findings[:8]),
+            f"       {len(findings)} findings; stories, logs and journals in {kept}"]
 
 
 class State:
@@ -178,7 +192,13 @@ class State:
             file.write(json.dumps(result) + "\n")
 
 
-def total(results):
+def known_points(build):
+    listed = subprocess.run([os.path.join(build, "faults", "digestd"), "--list-fault-points"], stdout=subprocess.PIPE,
+                            text=True, check=True).stdout
+    return {line.split("\t")[1] for line in listed.splitlines()}
+
+
+def total(args, results):
     points = {}
     for result in results:
         for name, count in result["points"].items():
@@ -189,6 +209,9 @@ def total(results):
         return sum(result[key] for result in results)
     print(f"{len(results)} rounds, {good} good; {add('accepted')} accepted, {add('copies')} copies, {add('doubts')} doubts,"
           f" {add('lost')} lost and named; died at {len(points)} fault points; {add('seconds'):.0f} s")
+    missed = known_points(args.build) - points.keys()
+    if missed and points:
+        print("not died at: " + " ".join(sorted(missed)))
     if good < len(results):
         print("wrong: " + " ".join(str(result["seed"]) for result in results if not result["ok"]))
     return good == len(results)
@@ -202,6 +225,8 @@ def main():
     add("--seed", type=int, default=1)
     add("--readers", type=int, default=2000)
     add("--engines", type=int, default=3)
+    add("--place", choices=place.KINDS, help="by default each round draws one")
+    add("--jobs", type=int, default=1, help="rounds that run side by side")
     add("--policy", choices=["skip", "resend"], help="by default each round draws one")
     add("--state", help="where results are kept (chaos/results in the build directory)")
     add("--resume", action="store_true", help="leave out seeds that are known to be good")
@@ -213,24 +238,57 @@ def main():
 
     # Ended from outside, it still ends its engines and its server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    results = []
-    cluster = Cluster(settings={"max_connections": "100"}).start()
+    sys.exit(0 if total(args, run(args, state)) else 1)
+
+
+def run(args, state):
+    """Gives the seeds out to as many processes as there may be; returns all results."""
+    results, seeds, context = [], [], multiprocessing.get_context("fork")
+    for seed in range(args.seed, args.seed + args.rounds):
+        known = state.done.get((seed, args.readers, args.engines))
+        if args.resume and known and known["ok"]:
+            results.append(known)
+        else:
+            seeds.append(seed)
+    todo, done = context.Queue(), context.Queue()
+    workers = [context.Process(target=work, args=(args, todo, done)) for _ in range(min(args.jobs, len(seeds)))]
+    for seed in [*seeds, *[None] * len(workers)]:
+        todo.put(seed)
+    for worker in workers:
+        worker.start()
     try:
-        subprocess.run([os.path.join(args.build, "system", "store_driver"), "init", cluster.dsn(), TEMPLATE],
-                       check=True, timeout=120)
-        for seed in range(args.seed, args.seed + args.rounds):
-            known = state.done.get((seed, args.readers, args.engines))
-            if args.resume and known and known["ok"]:
-                results.append(known)
-                continue
-            results.append(run_round(args, cluster, seed))
-            state.add(results[-1])
+        for _ in seeds:
+            result, said = answer(done, workers)
+            print(said, flush=True)
+            results.append(result)
+            state.add(result)
+    finally:
+        for worker in workers:
+            if len(results) < args.rounds:
+                worker.terminate()
+            worker.join()
+    return results
+
+
+def answer(done, workers):
+    while True:
+        try:
+            return done.get(timeout=1)
+        except queue.Empty:
+            if any(worker.exitcode for worker in workers):
+                sys.exit("a round could not be run to its end")
+
+
+def work(args, todo, done):
+    ground = place.Ground(args.build, args.readers)
+    try:
+        while (seed := todo.get()) is not None:
+            done.put(run_round(args, ground, seed))
     finally:
         if args.keep:
-            print("the cluster is left in " + cluster.home)
+            print("the plain cluster is left in " + ground.plain().home)
         else:
-            cluster.remove()
-    sys.exit(0 if total(results) else 1)
+            ground.remove()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,12 @@ from world import CONNECTIONS
 STORM = 6.0   # seconds
 FAULTS = []
 LOSE_JOURNAL = {"journal-torn"}   # points that are left to journal_lost()
+CUTS = {
+    "turn-failed": [(b"SET turn", {"before": True})],
+    "turn-unknown": [(b"COMMIT", {"after": b"SET turn"})],
+    "turn-known-done": [(b"COMMIT", {"after": b"SET turn"})],
+    "turn-known-undone": [(b"COMMIT", {"after": b"SET turn", "before": True})],
+}
 
 
 def fault(weight, needs=lambda world: True):
@@ -31,6 +37,8 @@ def draw(world, rng, count, seed):
     the seeds, so that a long run comes to all of them."""
     points = [point for point in world.points if point not in LOSE_JOURNAL]
     names = [fault_point(world, rng, points[seed % len(points)])]
+    if world.place.synchronous is not None:
+        names.append(fail_over(world, rng))
     chosen = [(weight, function) for weight, needs, function in FAULTS if needs(world)]
     for function in rng.choices([f for _, f in chosen], [w for w, _ in chosen], k=count - 1):
         names.append(function(world, rng))
@@ -51,7 +59,6 @@ def some_host(world, rng):
 def kill_now(world, host, again_after=0.0):
     if host.lives():
         host.die()
-        world.allow(CONNECTIONS)
     host.again_at = world.now() + again_after
 
 
@@ -70,8 +77,6 @@ def stand_still(world, rng):
         if host.lives():
             host.wake_at = world.now() + seconds
             host.signal(signal.SIGSTOP)
-            if seconds > world.limits.dot - 0.5:
-                world.allow(CONNECTIONS)   # answers whose time is over when it wakes up
     world.at(moment(rng), stop)
     return f"stop({host.number},{seconds}s)"
 
@@ -80,15 +85,43 @@ def stand_still(world, rng):
 def fault_point(world, rng, point=None):
     """It is killed, and started again to die or stand still at a place of the code."""
     host = some_host(world, rng)
+    whose = point is not None   # the seed's
     point = point or rng.choice([point for point in world.points if point not in LOSE_JOURNAL])
     nth, action = rng.choice([1, 1, 2, rng.randrange(3, 60)]), rng.choice(["kill", "kill", "stop"])
+    nth = 1 if whose else nth
 
     def begin_anew():
         kill_now(world, host)
+        if point.startswith("late") and not world.real:
+            host.late_until = world.now() + world.limits.orphan + 4
+            host.again_at = host.late_until
         host.fault = f"{point}:{nth}:{action}"
-        world.allow(CONNECTIONS)
+        if whose:
+            lend_a_hand(world, host, point)
     world.at(moment(rng, STORM / 2), begin_anew)
     return f"point({host.number},{point}:{nth}:{action})"
+
+
+def lend_a_hand(world, host, point):
+    """What has to happen so that the code passes there."""
+    if point.startswith("drain"):
+        world.after(1, lambda: host.lives() and "begins" in host.log()[-100000:] and host.signal(signal.SIGTERM))
+    elif point.startswith("wire-doubt"):
+        world.after(0.5, lambda: world.rule(doubt=True, stage="dot", times=9, cut="before"))
+    elif point.startswith("wire-void"):
+        world.after(0.5, lambda: world.rule(doubt=True, stage="data", times=20, cut="after", reset=True))
+    elif point == "wire-mail-returned":
+        world.after(0.5, lambda: world.rule(stage="mail", times=9, cut="before"))
+    elif point.startswith("others"):
+        # Another one is gone, for so long that it is buried, or that its windows are closed.
+        other = world.hosts[(host.number + 1) % len(world.hosts)]
+        away = (world.limits.orphan if "orphan" in point else world.limits.dead) + 4
+        if not world.real:
+            other.late_until = world.now() + away
+            world.after(0.5, kill_now, world, other, away)
+    elif point.startswith("turn-"):
+        for word, how in CUTS.get(point, []):
+            world.after(1, lambda word=word, how=how: host.proxy.cut(word, **how))
 
 
 @fault(1)
@@ -115,10 +148,6 @@ def reload(world, rng):
     return f"reload({host.number})"
 
 
-def knows_its_engine(host):
-    return os.path.exists(os.path.join(host.state, "engine.id"))
-
-
 @fault(2)
 def back_late(world, rng):
     """Its host is gone, with its state directory, until the others have gone on without it; or, where
@@ -130,13 +159,11 @@ def back_late(world, rng):
     def go_away():
         host.late_until = world.now() + away
         kill_now(world, host, away)
-        if away > world.limits.orphan:
-            with_database(world, lambda: knows_its_engine(host) and world.allow(unsettled(world, host)))
     world.at(moment(rng, STORM / 2), go_away)
     return f"late({host.number},{away}s)"
 
 
-@fault(1, needs=lambda world: world.takeover)
+@fault(1, needs=lambda world: world.takeover and world.place.synchronous is None)
 def retire(world, rng):
     """Its host is gone for good: an operator says so, and a new one comes in its place."""
     host = some_host(world, rng)
@@ -145,11 +172,17 @@ def retire(world, rng):
         kill_now(world, host, 1e9)
         world.after(rng_seconds, with_database, world, say_so)
 
-    def say_so():
-        if knows_its_engine(host):
-            world.allow(unsettled(world, host))
-            with open(os.path.join(host.state, "engine.id"), encoding="ascii") as file:
-                world.ctl("engine", "retire", file.read().strip(), "--yes")
+    def say_so(tries=8):
+        if host.lives():
+            return   # it took so long that everybody is back
+        engine = host.know_identity()
+        if engine:
+            done = world.ctl("engine", "retire", engine, "--yes")
+            if done.returncode != 0 and "already" not in done.stderr and tries:
+                world.after(0.5, with_database, world, lambda: say_so(tries - 1))   # it isn't taken for dead yet
+                return
+            world.allow(host, world.unsettled(host))
+        host.forgot = time.time()
         for name in os.listdir(host.state):
             os.unlink(os.path.join(host.state, name))
         host.again_at = 0
@@ -170,10 +203,8 @@ def cut_at_dot(world, rng):
         spec = {"stage": "dot", "times": times, "cut": how, "reset": reset}
         if how != "after":
             spec["keep"] = keep
-            world.allow(times)
-        elif reset:
-            world.allow(times)   # what was answered may never arrive
-        world.rule(**spec)
+        # What was answered may never arrive after a reset.
+        world.rule(doubt=how != "after" or reset, **spec)
     world.at(moment(rng), cut)
     return f"cut({how}{',reset' if reset else ''}{',kept' if keep else ''})*{times}"
 
@@ -184,9 +215,8 @@ def cut_elsewhere(world, rng):
     reset = rng.random() < 0.5
 
     def cut():
-        world.rule(stage=stage, times=times, cut=rng_how, reset=reset)
-        if stage == "data":
-            world.allow(times)   # the body may have gone out before the end of the connection was seen
+        # The body may have gone out before the end of the connection was seen.
+        world.rule(doubt=stage == "data", stage=stage, times=times, cut=rng_how, reset=reset)
     rng_how = rng.choice(["before", "after"])
     world.at(moment(rng), cut)
     return f"cut({stage})*{times}"
@@ -197,9 +227,8 @@ def late_reply(world, rng):
     times, keep = rng.randrange(1, 6), rng.random() < 0.7
 
     def late():
-        world.allow(times)
         how = {} if keep else {"reply": "451 4.3.0 Try again"}   # a slow engine may hear it in time
-        world.rule(stage="dot", times=times, delay=world.limits.dot + 0.7, **how)
+        world.rule(doubt=True, stage="dot", times=times, delay=world.limits.dot + 0.7, **how)
     world.at(moment(rng), late)
     return f"late-reply*{times}"
 
@@ -242,7 +271,7 @@ def database_killed(world, rng):
 
     def kill_it():
         pid = world.cluster.pid()
-        if pid is None:
+        if pid is None or world.place.is_busy():
             return
         world.database_away = True
         os.kill(pid, signal.SIGKILL)
@@ -253,7 +282,7 @@ def database_killed(world, rng):
 
 @fault(1)
 def database_restarted(world, rng):
-    world.at(moment(rng), lambda: world.database_away or world.cluster.restart())
+    world.at(moment(rng), lambda: world.database_away or world.place.is_busy() or world.cluster.restart())
     return "db-restart"
 
 
@@ -273,8 +302,82 @@ def proxy_cuts(world, rng):
     return f"db-cut({host.number},{word.decode().split()[-1]})"
 
 
-# Fail-over, and two primaries, belong here: a fault whose needs() is that the world stands on a
-# streaming standby (world.standby), which promotes it and lets the old primary come back.
+@fault(2, needs=lambda world: world.place.bouncer)
+def pooler_killed(world, rng):
+    bouncer, away = world.place.bouncer, round(rng.choice([0.0, rng.uniform(0.1, 2)]), 1)
+
+    def kill_it():
+        bouncer.kill()
+        world.after(away, bouncer.start)
+    world.at(moment(rng), kill_it)
+    return f"pooler-kill({away}s)"
+
+
+def fail_over(world, rng):
+    """The standby takes the primary's place. The old one is gone, becomes its standby, is back as it
+    was, or has never gone. Where commits don't wait for the standby, the last ones are lost."""
+    place = world.place
+    how = rng.choice(["gone", "rejoins", "back", *["two"] * (3 if place.synchronous else 0)])
+    lag = 0 if place.synchronous else round(rng.uniform(0.2, 1.5), 1)
+    delays = [rng.uniform(0.1, 2) for _ in world.hosts]
+    stay, cancelled = rng.uniform(0.5, 2), rng.random() < 0.5
+
+    def begin():
+        if world.opening or world.database_away:
+            world.after(0.3, begin)
+            return
+        if lag:
+            place.pair.wait_same()
+            place.pair.cut()
+            world.lagging = True
+        world.after(lag, go)
+
+    def go():
+        place.fail_over(kill=how != "two")
+        world.go_to_primary()
+        world.lagging = world.database_away = False
+        if how == "rejoins":
+            place.rejoin()
+        if how == "two":
+            two_primaries()
+        else:
+            place.point_to(place.primary)
+        if how == "back":
+            place.come_back()
+            tempt()
+
+    def two_primaries():
+        if cancelled:
+            world.after(stay / 2, cancel_waits, place.pair.old)
+        world.after(max(delays), place.point_to, place.primary)
+        for host, delay in zip(world.hosts, delays):
+            world.after(delay, cut_off, host)
+        world.after(max(delays) + stay, tempt)
+
+    def cut_off(host):
+        if not place.bouncer:
+            old = host.proxies[place.nodes().index(place.pair.old)]
+            old.away = True
+            old.drop()
+
+    def tempt():
+        """The old one can be reached, and whoever is with the new one has to look for it again."""
+        if place.bouncer:
+            place.point_to(place.pair.old)
+            world.after(stay, place.point_to, place.primary)
+            return
+        for host in world.hosts:
+            host.proxies[place.nodes().index(place.pair.old)].away = False
+            host.proxy.drop()
+
+    world.at(moment(rng, STORM / 2), begin)
+    return f"fail-over({how},{f'{lag}s lost' if lag else 'synchronous'})"
+
+
+def cancel_waits(old):
+    """As a time limit does: what waits for the standby ends with a warning."""
+    if old.pid() is not None:
+        old.ask("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
 
 
 # ---- disk, journal, clock ----------------------------------------------------------------------
@@ -307,16 +410,6 @@ def disk_full(world, rng):
     return f"disk-full({host.number},{seconds}s)"
 
 
-def unsettled(world, host):
-    """The members of an engine's open windows that nothing is recorded of."""
-    with open(os.path.join(host.state, "engine.id"), encoding="ascii") as file:
-        engine = file.read().strip()
-    return world.value(
-        """SELECT count(*) FROM send_window w JOIN engine e ON e.id = w.engine, unnest(w.members) m
-           WHERE e.uuid = %s::uuid AND w.settled_at IS NULL AND NOT EXISTS (SELECT 1 FROM delivery d
-           WHERE d.issue = w.issue AND d.subscriber = m)""", engine)
-
-
 def with_database(world, do):
     """As soon as it is there."""
     if world.database_away or world.cluster.pid() is None:
@@ -347,7 +440,8 @@ def tear_journal(host):
     os.truncate(path, max(0, os.path.getsize(path) - 5))
 
 
-@fault(2)
+# What only a lost commit and a lost journal knew nobody knows.
+@fault(2, needs=lambda world: world.place.synchronous is not False)
 def journal_lost(world, rng):
     host, how = some_host(world, rng), rng.choice([delete_journal, change_boot, tear_journal])
 
@@ -357,12 +451,12 @@ def journal_lost(world, rng):
         with_database(world, damage)
 
     def damage():
-        # What the engine had sent before its end is done when the server has heard it.
-        world.allow(unsettled(world, host) + CONNECTIONS)
+        world.allow(host, world.unsettled(host))
         how(host)
+        host.forgot = time.time()
         host.again_at = 0
 
-    world.at(moment(rng), lambda: knows_its_engine(host) and lose())
+    world.at(moment(rng), lambda: host.know_identity() and host.journals() and lose())
     return f"{how.__name__}({host.number})"
 
 
@@ -388,12 +482,18 @@ def pause(world, rng):
     seconds = round(rng.uniform(0.5, 3), 1)
 
     def hold():
+        if world.lagging:
+            world.after(0.3, hold)
+            return
         issue = world.issues[-1]
         if world.ctl("issue", "pause", issue).returncode == 0:
             world.pauses.append([issue, time.time(), None])
             world.after(seconds, resume, issue)
 
     def resume(issue):
+        if world.lagging:
+            world.after(0.3, resume, issue)
+            return
         end = time.time()
         if world.ctl("issue", "resume", issue).returncode != 0:
             if world.value("SELECT state FROM issue WHERE id = %s", issue) == "paused":
@@ -409,12 +509,17 @@ def pause(world, rng):
 
 def calm(world):
     """Undoes what is left of the faults: everybody is well again, and goes on."""
+    world.place.calm()
+    if world.place.bouncer:
+        world.place.bouncer.start()
     for host in world.hosts:
         free_disk(host)
-        host.proxy.word = None
+        for proxy in host.proxies:
+            proxy.word, proxy.away = None, False
         host.wake_at = 0
         host.again_at = host.late_until or min(host.again_at, world.now() + 10)
-        host.fault = None
+        if not host.late_until:
+            host.fault = None
     if world.cluster.pid() is None:
         start_database(world)
     world.smtpd.rules = []

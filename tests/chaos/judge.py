@@ -39,6 +39,11 @@ class Record:
     def __init__(self, smtpd):
         self.mails = collections.defaultdict(list)     # (uid, subscriber): moments
         self.letters = collections.defaultdict(list)   # address: message ids
+        self.whole = collections.defaultdict(set)      # (uid, subscriber): message ids
+        # Another mail's dot came over the same connection later: by then the engine had put the answer to
+        # this one into its journal.
+        self.heard = []
+        self.of_letters = set()
         self.strange = []
         for entry in smtpd.accepted:
             head = entry["message"].partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
@@ -46,10 +51,14 @@ class Record:
             if len(ids) != 1 or entry["bare"]:
                 self.strange.append(f"a message with {len(ids)} ids to {entry['rcpt']}")
             elif re.search(r"(?im)^Auto-Submitted:", head):
+                self.of_letters.add(ids[0])
                 self.letters[entry["rcpt"][0]].append(ids[0])
             else:
                 uid, _, reader = ids[0].partition("@")[0].rpartition(".")
                 self.mails[uid, int(reader)].append(entry["at"])
+                self.whole[uid, int(reader)].add(ids[0])
+            if len(ids) == 1 and entry["nth"] < smtpd.dots[entry["session"]]:
+                self.heard.append((ids[0], entry))
 
 
 class Judge:
@@ -59,6 +68,7 @@ class Judge:
         self.findings = []
         self.accepted = len(world.smtpd.accepted)
         self.copies = self.doubts = self.lost = 0
+        self.allowed = sum(world.allowed(host) for host in world.hosts)
 
     def wrong(self, what, words):
         self.findings.append((what, words))
@@ -76,7 +86,12 @@ class Judge:
         self.letters()
         self.windows()
         self.sessions()
+        self.answers()
         self.sum_of_doubts()
+        self.doubts_of_each()
+        self.old_primary()
+        for number, status in self.world.failed:
+            self.wrong(f"engine{number}", f"ended with status {status}")
         for row in self.rows("SELECT kind, issue, subscriber, detail FROM anomaly"):
             self.wrong("anomaly", str(row))
         self.programs()
@@ -100,6 +115,9 @@ class Judge:
             issue=issue))
         mails = {reader: at for (of, reader), at in self.record.mails.items() if of == uid}
 
+        for (of, reader), ids in self.record.whole.items():
+            if of == uid and len(ids) > 1:
+                self.wrong((issue, reader), f"got copies with different Message-IDs: {ids}")
         for reader in store.keys() - audience:
             self.wrong((issue, reader), "is recorded, and doesn't belong to the audience")
         for reader in mails.keys() - audience:
@@ -197,9 +215,56 @@ class Judge:
                 self.wrong(address, f"its letter came, and is recorded as {outcome}")
 
     def sum_of_doubts(self):
-        if self.doubts > self.world.doubts_allowed:
-            self.wrong("doubts", f"{self.doubts}, where the faults explain {self.world.doubts_allowed}"
+        if self.doubts > self.allowed:
+            self.wrong("doubts", f"{self.doubts}, where the faults explain {self.allowed}"
                                  f" ({CONNECTIONS} connections an engine)")
+
+    def doubts_of_each(self):
+        """Each engine's doubts come from what happened to it."""
+        for host in self.world.hosts:
+            host.know_identity()
+            [(doubts,)] = self.rows(
+                """SELECT count(*) FROM (
+                       SELECT session FROM delivery WHERE outcome = 'in_doubt'
+                       UNION ALL SELECT session FROM attempt WHERE cause LIKE 'in doubt%%'
+                           AND cause NOT LIKE 'in doubt, not sent again%%') d
+                   JOIN session s ON s.id = d.session JOIN engine e ON e.id = s.engine
+                   WHERE e.uuid::text = ANY (%(engines)s)""", engines=list(host.engines))
+            allowed = self.world.allowed(host)
+            if doubts > allowed:
+                self.wrong(f"engine{host.number}", f"left {doubts} in doubt, where its faults explain {allowed}")
+
+    def answers(self):
+        """An answer that an engine went on after is in its journal, so it is known, whatever came then."""
+        forgot = {host.hello: host.forgot for host in self.world.hosts}
+        heard = collections.Counter(message for message, entry in self.record.heard
+                                    if entry["at"] > forgot[entry["hello"]])
+        known = collections.Counter({f"{uid}.{reader}": count for uid, reader, count in self.rows(
+            """SELECT i.uid, t.subscriber, count(*) FROM (
+                   SELECT issue, subscriber FROM delivery WHERE outcome = 'delivered'
+                   UNION ALL SELECT issue, subscriber FROM attempt WHERE code BETWEEN 200 AND 299) t
+               JOIN issue i ON i.id = t.issue GROUP BY 1, 2""")})
+        for message, count in heard.items():
+            name = message.partition("@")[0]
+            if message in self.record.of_letters:
+                if count > 1:
+                    self.wrong(message, f"this letter was answered {count} times")
+            elif count > known[name]:
+                issue = self.rows("SELECT id FROM issue WHERE uid = %(uid)s", uid=name.rpartition(".")[0])
+                self.wrong((issue[0][0] if issue else name, int(name.rpartition(".")[2])),
+                           f"{count} answers were heard, {known[name]} are known")
+
+    def old_primary(self):
+        """Whoever has seen the new history takes nothing in the old one."""
+        takes = getattr(self.world.place, "takes", [])
+        if not takes:
+            return
+        seen = dict(self.rows(
+            """SELECT e.uuid::text, extract(epoch FROM min(s.started_at))::float8 FROM session s JOIN engine e ON e.id = s.engine
+               WHERE NOT s.uuid::text = ANY (%(known)s) GROUP BY 1""", known=self.world.place.sessions))
+        for engine, session, n, at in takes:
+            if at > seen.get(engine, at):
+                self.wrong(f"window {session}.{n}", "was taken from an old primary by an engine that knew the new one")
 
     def programs(self):
         """What the program itself finds, where it can."""

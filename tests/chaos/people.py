@@ -30,9 +30,10 @@ def live(world, rng, readers):
 
 
 def when(world, at, do, *arguments):
-    """Not while an issue opens: who belongs to its audience would be anybody's guess."""
+    """Not while an issue opens: who belongs to its audience would be anybody's guess. Nor while what
+    is done is going to be lost: only engines know of it again."""
     def step():
-        if world.opening:
+        if world.opening or world.lagging:
             world.after(0.1, step)
         else:
             do(*arguments)
@@ -66,15 +67,12 @@ def change_address(world, rng, number, reader):
 
 
 def readdress(world, number, reader, domain):
-    with world.connect() as db:
-        db.autocommit = False
+    with world.transaction() as db:
         with db.cursor() as cursor:
             cursor.execute("UPDATE subscriber SET email = e, email_norm = e, domain = %s, address_no = address_no + 1"
                            " FROM (SELECT 'reader' || %s || '-' || gen_random_uuid() || '@' || %s AS e) x WHERE id = %s",
                            (domain, number, domain, reader))
         world.subscription(reader, "address", db=db)
-        db.commit()
-    db.close()
 
 
 def move_away(world, rng, number, reader):
@@ -88,16 +86,13 @@ def move_and_return(world, rng, number, reader):
 
 
 def erase(world, rng, number, reader):
-    with world.connect() as db:
-        db.autocommit = False
+    with world.transaction() as db:
         with db.cursor() as cursor:
             cursor.execute("""INSERT INTO subscription_event (at, list, subscriber, kind, edition, gen, status_before,
                     zone_before)
                 SELECT now(), s.list, s.subscriber, 'erase', s.edition, e.gen, s.status, s.zone
                 FROM subscription s JOIN edition e ON e.id = s.edition WHERE s.subscriber = %s""", (reader,))
             cursor.execute("DELETE FROM subscriber WHERE id = %s", (reader,))
-        db.commit()
-    db.close()
     world.unsubscribed[reader] = time.time()
 
 
@@ -116,7 +111,12 @@ def join_slowly(world, rng, address, seconds):
         [reader] = cursor.fetchone()
     world.subscription(reader, "join", status="active", db=db)
 
+    world.joins.append(db)
+
     def end():
+        if world.lagging:
+            world.after(0.1, end)
+            return
         try:
             db.commit()
         except Exception:   # the database went away meanwhile: then they never came
