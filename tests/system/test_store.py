@@ -167,6 +167,13 @@ def test_a_statement_is_cancelled_at_its_limit(driver):
     driver.expect("rows query next")
 
 
+def test_a_single_statement_is_cancelled_at_its_limit(build, cluster, empty_database):
+    with Driver(build, cluster.dsn(database=empty_database), limit_ms=2000) as driver:
+        driver.say("query SELECT pg_sleep(300)", "query SELECT 'next'")
+        driver.expect("end query failed 57014")
+        driver.expect("rows query next")
+
+
 def test_a_single_statement_needs_no_block(driver, cluster, empty_database):
     driver.say("query INSERT INTO t VALUES (3) RETURNING a", "query SELECT 1/0")
     driver.expect("rows query 3")
@@ -434,6 +441,7 @@ def unconfirmed():
         yield own
 
 
+LIMIT = 5000  # which connecting has to hold, too
 WRITES = ("tx a", "step INSERT INTO t VALUES (1)", "submit")
 WHERE = "query SHOW synchronous_standby_names"
 
@@ -442,7 +450,7 @@ def test_a_primary_that_no_standby_confirms_is_left_for_the_next_host(build, unc
     with Cluster() as right:
         ask(right, "postgres", "CREATE TABLE t (a int)")
         dsn = unconfirmed.dsn(host=f"{unconfirmed.home},{right.home}")
-        with Driver(build, dsn, limit_ms=1000) as driver:
+        with Driver(build, dsn, limit_ms=LIMIT) as driver:
             driver.say(*WRITES, WHERE)
             driver.expect("end a done - - unreplicated left -")
             driver.expect("rows query $")
@@ -455,8 +463,8 @@ def test_a_primary_that_no_standby_confirms_is_left_for_the_next_host(build, unc
 
 def test_a_primary_that_no_standby_confirms_is_come_back_to_when_there_is_no_other(build, unconfirmed):
     dsn = unconfirmed.dsn(host=f"/nowhere,{unconfirmed.home}")
-    with Driver(build, dsn, limit_ms=1000) as driver:
-        for _ in range(3):
+    with Driver(build, dsn, limit_ms=LIMIT) as driver:
+        for _ in range(2):
             driver.say(*WRITES, WHERE)
             driver.expect("end a done - - unreplicated left -")
             driver.expect("state away")
@@ -467,7 +475,7 @@ def test_a_primary_that_no_standby_confirms_is_come_back_to_when_there_is_no_oth
 
 
 def test_a_primary_that_is_alone_is_not_left(build, unconfirmed):
-    with Driver(build, unconfirmed.dsn(), limit_ms=1000) as driver:
+    with Driver(build, unconfirmed.dsn(), limit_ms=LIMIT) as driver:
         driver.say(*WRITES, WHERE)
         driver.expect("end a done - - unreplicated -")
         assert driver.expect("end query done")[0] == "rows query nobody"
