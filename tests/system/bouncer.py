@@ -3,7 +3,7 @@
     with Bouncer(cluster) as bouncer:
         dsn = bouncer.dsn("digestd_engine", database)
         bouncer.kill(); bouncer.start()
-        bouncer.point_to(other_cluster)   # at the next start
+        bouncer.turn_to(other_cluster)    # killed, and started with that behind it
 """
 
 import os
@@ -36,9 +36,14 @@ class Bouncer:
         self.settings = {"pool_mode": "transaction", "default_pool_size": pool,
                          "server_reset_query": "", "server_login_retry": 1, **settings}
         self.process = None
-        self.point_to(cluster)
+        self._configure(cluster)
 
-    def point_to(self, cluster):
+    def turn_to(self, cluster):
+        self.kill()
+        self._configure(cluster)
+        self.start()
+
+    def _configure(self, cluster):
         ini = os.path.join(self.home, "ini")
         users = os.path.join(self.home, "users")
         with open(users, "w", encoding="utf-8") as file:

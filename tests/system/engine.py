@@ -48,6 +48,7 @@ class Engine:
         self.env = {**os.environ, **(env or {})}
         self.process = None
         self.dsn = cluster.dsn("digestd_engine", database)
+        self.listen = None  # the way around a pooler
         self.state = os.path.join(self.home, "state")
         self.extra = extra
         self.configure(relays, extra)
@@ -56,10 +57,11 @@ class Engine:
         """Writes the configuration; a SIGHUP makes a running engine read it again."""
         relays = [{"name": f"relay{n}", "host": "127.0.0.1", "tls": "none", "connections": 5,
                    "ehlo": "client.example", **relay} for n, relay in enumerate(relays)]
+        around = f" listen = {json.dumps(self.listen)}; pooler = true;" if self.listen else ""
         with open(self.config, "w", encoding="utf-8") as config:
             config.write(f"state_dir = {json.dumps(self.state)};\n"
                          f"log_level = \"debug\";\n"
-                         f"database = {{ engine = {json.dumps(self.dsn)}; }};\n"
+                         f"database = {{ engine = {json.dumps(self.dsn)};{around} }};\n"
                          f"relays = ( {', '.join(group_text(relay) for relay in relays)} );\n"
                          + (extra if "retry" in extra else FAST_RETRY + extra) + "\n")
 
@@ -113,6 +115,12 @@ class Engine:
         if self.process and self.process.poll() is None:
             self.kill()
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+def through_pooler(engine, smtpd, pooler, direct, extra=""):
+    """Everything goes by the connection string of a pooler, only LISTEN goes around it."""
+    engine.dsn, engine.listen = pooler, direct
+    engine.configure([{"port": smtpd.port}], extra)
 
 
 class Newsletter:

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from bouncer import Bouncer
-from engine import Engine, each_once
+from engine import Engine, each_once, through_pooler
 from waiting import wait_until
 from webserver import Web
 
@@ -20,13 +20,7 @@ def bouncer(cluster):
 
 
 def pooled(engine, smtpd, bouncer, database):
-    direct = engine.dsn
-    engine.dsn = bouncer.dsn("digestd_engine", database)
-    engine.configure([{"port": smtpd.port}])
-    with open(engine.config, encoding="utf-8") as file:
-        text = file.read()
-    with open(engine.config, "w", encoding="utf-8") as file:
-        file.write(text.replace('"; };\nrelays', f'"; listen = "{direct}"; pooler = true; }};\nrelays', 1))
+    through_pooler(engine, smtpd, bouncer.dsn("digestd_engine", database), engine.dsn)
 
 
 def test_an_issue_goes_out_while_the_pooler_is_killed_and_started(make, cluster, database, bouncer):
