@@ -8,12 +8,19 @@ import subprocess
 import psycopg2
 import pytest
 
-from engine import Engine, Newsletter, accepted, each_once
+from engine import Engine, Newsletter, each_once
 from smtpd import Server
 from standby import Node, descendants
+from waiting import wait_until
 
 READERS = 300
 SLOW = [{"stage": "dot", "delay": 0.05}]
+
+
+def under_way(engine, news, smtpd):
+    issue = news.open()
+    engine.wait_for(lambda: len(smtpd.accepted) > 30)
+    return issue
 
 
 def errors(engine):
@@ -87,8 +94,7 @@ def test_it_goes_on_after_restarts_and_kills_of_the_server(alone):
 def test_a_lock_that_somebody_holds_is_waited_for(make, cluster, table):
     engine, news, smtpd = make(readers=READERS, rules=SLOW)
     with engine:
-        issue = news.open()
-        engine.wait_for(lambda: len(smtpd.accepted) > 30)
+        issue = under_way(engine, news, smtpd)
         holder = psycopg2.connect(cluster.dsn("postgres", news.database))
         with holder.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
@@ -102,11 +108,57 @@ def test_a_lock_that_somebody_holds_is_waited_for(make, cluster, table):
     assert_whole(news, issue)
 
 
+def cancel(cluster, database, where):
+    """Has the server end what waits, as its time limit does after a minute; how many that were."""
+    return len(cluster.ask(
+        f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = '{database}' AND {where}"))
+
+
+def test_a_lock_that_outlasts_the_time_limit_of_a_turn_is_told_once(make, cluster):
+    engine, news, smtpd = make(readers=READERS, rules=SLOW)
+    with engine:
+        issue = under_way(engine, news, smtpd)
+        holder = psycopg2.connect(cluster.dsn("postgres", news.database))
+        with holder.cursor() as cursor:
+            cursor.execute("LOCK TABLE delivery IN ACCESS EXCLUSIVE MODE")
+        for _ in range(3):
+            engine.wait_for(lambda: cancel(
+                cluster, news.database, "application_name = 'digestd' AND wait_event_type = 'Lock'"))
+        quiet(engine, smtpd)
+        assert len(smtpd.accepted) < READERS
+        assert engine.log().count("a turn of the outbox failed") == 1
+        assert len(errors(engine)) == 1, errors(engine)
+        holder.rollback()
+        holder.close()
+        engine.wait_for(lambda: news.state(issue) == "done")
+        assert "go well again" in engine.log()
+    each_once(smtpd, READERS)
+    assert_whole(news, issue)
+
+
+def test_a_role_that_may_not_log_in_any_more_and_may_again(make, cluster):
+    engine, news, smtpd = make(readers=READERS, rules=SLOW)
+    with engine:
+        issue = under_way(engine, news, smtpd)
+        try:
+            cluster.ask("ALTER ROLE digestd_engine NOLOGIN")
+            cluster.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        f" WHERE usename = 'digestd_engine' AND datname = '{news.database}'")
+            quiet(engine, smtpd)
+            assert len(smtpd.accepted) < READERS
+            assert engine.log().count("trying again until it's back") <= 3, "once for each connection"
+        finally:
+            cluster.ask("ALTER ROLE digestd_engine LOGIN")
+        engine.wait_for(lambda: news.state(issue) == "done")
+        assert errors(engine) == []
+    each_once(smtpd, READERS)
+    assert_whole(news, issue)
+
+
 def test_rights_that_are_taken_away_and_given_back(make, cluster):
     engine, news, smtpd = make(readers=READERS, rules=SLOW)
     with engine:
-        issue = news.open()
-        engine.wait_for(lambda: len(smtpd.accepted) > 30)
+        issue = under_way(engine, news, smtpd)
         cluster.ask("REVOKE INSERT ON delivery, send_window FROM digestd_engine", news.database)
         engine.wait_for(lambda: "a turn of the outbox failed" in engine.log())
         quiet(engine, smtpd)
@@ -146,36 +198,39 @@ def fill(path):
             pass
 
 
-def test_a_full_disk_of_the_database_is_waited_for(alone, small_disk):
-    node, engine, news, smtpd = alone(os.path.join(small_disk, "pg"))
+@pytest.mark.parametrize("what", ["tables", "WAL"])
+def test_a_full_disk_of_the_database_is_waited_for(alone, small_disk, what):
+    readers = 1500
+    node, engine, news, smtpd = alone(os.path.join(small_disk, "pg"), readers)
     with engine:
-        issue = news.open()
-        engine.wait_for(lambda: len(smtpd.accepted) > 30)
+        issue = under_way(engine, news, smtpd)
         ballast = os.path.join(small_disk, "ballast")
         fill(ballast)
-        # Tables that must grow can't any more; the WAL goes on in the files that it has.
-        connection = psycopg2.connect(node.dsn("postgres", "digestd"))
-        connection.autocommit = True
-        with connection.cursor() as cursor, pytest.raises(psycopg2.Error):
-            cursor.execute("CREATE TABLE ballast AS SELECT repeat('x', 1000) FROM generate_series(1, 100000)")
-        connection.close()
+        if what == "tables":  # the WAL goes on in the files that it has
+            with pytest.raises(psycopg2.Error, match="No space left"):
+                node.ask("CREATE TABLE ballast AS SELECT repeat('x', 1000) FROM generate_series(1, 100000)")
+            engine.wait_for(lambda: "No space left on device" in engine.log())
+        else:  # which ends the server
+            with pytest.raises(psycopg2.Error):
+                while True:
+                    node.ask("SELECT pg_logical_emit_message(false, 'x', 'x'), pg_switch_wal()")
+            wait_until(lambda: node.pid() is None)
         quiet(engine, smtpd)
+        assert len(smtpd.accepted) < readers
+        assert len(errors(engine)) <= (2 if what == "tables" else 0), "the outbox, and the planner"
         os.unlink(ballast)
-        if node.pid() is None:  # a full disk may end the server, too
+        if what == "WAL":
             node.start()
         news.reconnect(node)
         engine.wait_for(lambda: news.state(issue) == "done")
-        assert len(errors(engine)) <= 4, errors(engine)
-    count = accepted(smtpd)
-    assert set(count.values()) == {1} and len(count) == READERS
-    assert news.outcomes(issue) == {"delivered": READERS}
+    each_once(smtpd, readers)
+    assert_whole(news, issue, readers)
 
 
 def test_a_server_that_stands_still_is_left_and_found_again(alone):
     node, engine, news, smtpd = alone()
     with engine:
-        issue = news.open()
-        engine.wait_for(lambda: len(smtpd.accepted) > 30)
+        issue = under_way(engine, news, smtpd)
         pid = node.pid()
         family = [pid, *descendants(pid)]
         for one in family:
