@@ -172,7 +172,7 @@ faults:
 # These stop engines and servers for longer than the limits that they scale down to fractions of a
 # second, so on a machine that stands still now and then they may wait for what never comes.
 # `make system ALL=1` and check-long run them too.
-LONG_TESTS = chaos database_faults engines failover sessions takeover
+LONG_TESTS = chaos database_faults engines failover patroni sessions takeover
 
 system: all faults $(DRIVER_BIN) ## the system tests (pytest) against the programs in O
 	DIGESTD_BUILD=$(O) /usr/bin/python3 -m pytest -q -p no:cacheprovider -n $(WORKERS) \
@@ -211,6 +211,7 @@ mutation: ## break the heart of the code on purpose, place by place; tests must 
 # What takes hours.
 # DIGESTD_FAIL_OVERS is how often the database fails over in the middle of an issue (3 otherwise).
 check-long: deps-test ## what takes hours: all system tests, the queue at size, mutants, fuzzing, a big demo
+	@sh tests/deps.sh long
 	+@DIGESTD_FAIL_OVERS=10 $(MAKE) system ALL=1 WORKERS=2
 	RETRY_READERS=200000 RETRY_WAITING=1000000 $(MAKE) system PYTEST="-k test_retry_size"
 	+@$(MAKE) mutation

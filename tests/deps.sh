@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that are missing, as root or by sudo. Usage: deps.sh build|test|lint...
+# Installs the Debian packages that are missing, as root or by sudo. Usage: deps.sh build|test|long|lint...
 # Does nothing, quickly, when none is missing.
 set -eu
 
@@ -9,6 +9,7 @@ build="gcc make pkg-config libc6-dev libcurl4-openssl-dev libpq-dev libconfig-de
 test="libcmocka-dev python3-pytest python3-pytest-xdist python3-psycopg2 python3-cryptography pgbouncer
 	postgresql-15-plpgsql-check clang
 	systemd openssl curl procps postfix chromium-driver python3-selenium"
+long="patroni etcd-server"
 lint="clang clang-format pyflakes3 clang-tidy cppcheck shellcheck mandoc valgrind"
 
 wanted=
@@ -16,6 +17,7 @@ for group; do
 	case $group in
 	build) wanted="$wanted $build" ;;
 	test) wanted="$wanted $test" ;;
+	long) wanted="$wanted $long" ;;
 	lint) wanted="$wanted $lint" ;;
 	*) echo "deps.sh: no group '$group'" >&2; exit 2 ;;
 	esac
