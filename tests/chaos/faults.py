@@ -499,7 +499,8 @@ def pause(world, rng):
             if world.value("SELECT state FROM issue WHERE id = %s", issue) == "paused":
                 world.after(0.3, resume, issue)
                 return
-        world.pauses[-1][2] = world.pauses[-1][2] or end
+        for held in world.pauses:   # there may be two at a time, and one resume ends both
+            held[2] = held[2] or end
     world.at(moment(rng), hold)
     return f"pause({seconds}s)"
 
